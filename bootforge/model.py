@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Literal
 
 from bootforge.addr import Mac
@@ -16,7 +16,7 @@ from bootforge.addr import Mac
 Path = tuple[str, ...]
 """A place in a host's specification: ``('nics', 'lan', 'mac')``; an element of a set is a step as well."""
 
-IPInterface = IPv4Interface | IPv6Interface
+IPInterface = IPv4Interface
 
 
 def dotted(path: Path) -> str:
@@ -42,13 +42,14 @@ class Assertion:
 
     ``op`` is ``set`` (``key:``), ``force`` (``key!:``) or ``remove`` (``key-:``); ``layer`` names who says it,
     as in ``defaults``, ``role db`` or ``rule x4150-panics``. ``value`` is YAML text, or a tuple of texts for
-    an atomic list.
+    an atomic list, whose elements stand at ``items``; it is None for a map without keys and for a removal.
     """
 
     value: str | tuple[str, ...] | None
     op: Literal["set", "force", "remove"]
     origin: Origin
     layer: str
+    items: tuple[Origin, ...] = ()
 
 
 Trail = tuple[Assertion, ...]
@@ -68,12 +69,21 @@ class HostName:
 @dataclass(frozen=True, slots=True)
 class Slot:
     """A hole that only :func:`bootforge.seal.seal` fills: ``grant.url``, ``grant.token``, ``site.revision``
-    or ``secret:NAME``. Everywhere else it prints as ``@source@``."""
+    or ``secret:NAME``. Everywhere else it prints as ``@source@``. ``form`` says what may fill it: ``crypt`` is a
+    crypt(5) hash, so that a plain-text password is never taken for one."""
 
     source: str
+    form: Literal["", "crypt"] = ""
 
     def __str__(self) -> str:
         return f"@{self.source}@"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package, ``@group`` or ``@^environment`` of %packages, where a kickstart knows no quoting."""
+
+    text: str
 
 
 Arg = str | int | Mac | IPInterface | HostName | Slot
@@ -118,10 +128,10 @@ class Network:
     """A network as a nic sees it: ``server`` is Bootforge's base URL as reached from that network."""
 
     name: str
-    subnet: str
-    gateway: str | None
-    dns: tuple[str, ...]
-    dhcp_range: tuple[str, str] | None
+    subnet: IPv4Network
+    gateway: IPv4Address | None
+    dns: tuple[IPv4Address, ...]
+    range: tuple[IPv4Address, IPv4Address] | None
     server: str | None
     bridge: str | None
 
@@ -147,23 +157,23 @@ class InstallPlan:
     network: tuple[KsCommand, ...]
     access: tuple[KsCommand, ...]
     storage: tuple[KsCommand, ...]
-    packages: tuple[str, ...]
+    packages: tuple[Package, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DomainDisk:
     """A disk of a virtual machine: what backs it in dom0 and how the guest sees it."""
 
-    name: str
     vdev: str
     backing: str
 
 
 @dataclass(frozen=True, slots=True)
 class DomainPlan:
-    """A Xen guest. ``memory`` in MiB."""
+    """A Xen guest of ``type`` pv, pvh or hvm (xl.cfg(5)). ``memory`` in MiB."""
 
     name: str
+    type: str
     uuid: str | None
     memory: int
     vcpus: int
@@ -227,13 +237,13 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Permission to install one host, as the edge needs it; times are seconds since the epoch (UTC)."""
+    """Permission to install one host, as ``seal`` needs it. ``url`` is that of the kickstart, ``revision`` the
+    site's that is served with it."""
 
-    id: str
     host: str
     token: str
     url: str
-    expires: float
+    revision: str
 
 
 Facts = Mapping[str, str]

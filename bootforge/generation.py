@@ -1,0 +1,130 @@
+"""A generation: one revision of a site with everything decided, and templates compiled. It never changes.
+
+Here, and only here, what planners say about paths becomes problems at lines.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+
+from bootforge.errors import NotFound, Problem, SiteError, did_you_mean
+from bootforge.model import Artifact, Path, Plan
+from bootforge.plan import PlanError, make_plan
+from bootforge.plan.fleet import duplicates
+from bootforge.plan.network import plan_network
+from bootforge.render import Engine, render
+from bootforge.render.dhcp import Lease, render_dnsmasq
+from bootforge.resolve import ResolvedHost, Resolver, rule_problems
+from bootforge.site.load import Site, read_site
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """``hosts`` and ``plans`` by name; ``by_mac`` has every nic of every host."""
+
+    site: Site
+    engine: Engine
+    hosts: Mapping[str, ResolvedHost]
+    plans: Mapping[str, Plan]
+    by_mac: Mapping[str, str]
+    _rendered: dict[str, Mapping[str, Artifact]] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def host(self, name: str) -> ResolvedHost:
+        """Raises NotFound."""
+        if name not in self.hosts:
+            raise NotFound(f"no host {name!r}", did_you_mean(name, self.hosts))
+        return self.hosts[name]
+
+    def plan(self, name: str) -> Plan:
+        """Raises NotFound."""
+        return self.plans[self.host(name).name.text]
+
+    def artifacts(self, name: str) -> Mapping[str, Artifact]:
+        """Every artifact of a host by its name, rendered once. Raises NotFound, RenderError."""
+        plan = self.plan(name)
+        with self._lock:
+            if name not in self._rendered:
+                self._rendered[name] = {artifact.name: artifact for artifact in render(plan, self.engine)}
+            return self._rendered[name]
+
+    def artifact(self, name: str, kind: str) -> Artifact:
+        """One artifact. Raises NotFound for a host or artifact that does not exist, RenderError."""
+        artifacts = self.artifacts(name)
+        if kind not in artifacts:
+            raise NotFound(f"{name} has no artifact {kind!r}", did_you_mean(kind, artifacts))
+        return artifacts[kind]
+
+    def dnsmasq(self) -> str:
+        """The fleet's configuration for dnsmasq. Raises RenderError."""
+        networks = [plan_network(name, spec) for name, spec in self.site.networks.items()]
+        leases = [
+            Lease(nic, plan.host if nic.boot else None) for plan in self.plans.values() for nic in plan.nics
+        ]
+        return render_dnsmasq(networks, leases, self.engine)
+
+    def origin_problem(self, host: str, path: Path, code: str, message: str, hint: str = "") -> Problem:
+        """A problem at the line that wrote a path of a host."""
+        resolved = self.hosts[host]
+        return Problem(resolved.merged.origin(path, resolved.origin), code, message, hint, host)
+
+
+def build_generation(root: FilePath | str) -> Generation:
+    """Loads, resolves and plans a whole site. Raises UsageError, or SiteError with everything that is wrong
+    with the site, each problem once however many hosts have it."""
+    site, problems = read_site(root)
+    problems += rule_problems(site)
+    engine: Engine | None = None
+    try:
+        engine = Engine(site.files)
+    except SiteError as error:
+        problems += error.problems
+    resolver = Resolver(site)
+    hosts: dict[str, ResolvedHost] = {}
+    plans: dict[str, Plan] = {}
+    for name in site.hosts:
+        try:
+            host = hosts[name] = resolver.resolve(name)
+            plans[name] = make_plan(site, host)
+        except SiteError as error:
+            problems += error.problems
+        except PlanError as error:
+            problems += [
+                Problem(
+                    host.merged.origin(fault.path, host.origin), fault.code, fault.message, fault.hint, name
+                )
+                for fault in error.faults
+            ]
+    for shared in duplicates(plans.values()):
+        origin, first = (
+            hosts[name].merged.origin(path, hosts[name].origin)
+            for name, path in ((shared.second, shared.path), (shared.first, shared.first_path))
+        )
+        message = f"{shared.what} is {shared.first}'s already, at {first}"
+        problems.append(Problem(origin, "BF050", message, "every host needs its own", shared.second))
+    if problems or engine is None:
+        raise SiteError(once(problems))
+    by_mac = {nic.mac.text: name for name, plan in plans.items() for nic in plan.nics}
+    return Generation(site, engine, hosts, plans, by_mac)
+
+
+def once(problems: list[Problem]) -> list[Problem]:
+    """One problem for each place and message; the hosts that share it are counted in its message."""
+    grouped: dict[tuple[object, ...], list[Problem]] = {}
+    for problem in problems:
+        grouped.setdefault((problem.origin, problem.code, problem.message), []).append(problem)
+    found = []
+    for same in grouped.values():
+        hosts = sorted({problem.host for problem in same if problem.host})
+        if any(not problem.host for problem in same) or not hosts:
+            found.append(next(problem for problem in same if not problem.host))
+            continue
+        more = f" (and {len(hosts) - 1} hosts like it)" if len(hosts) > 1 else ""
+        first = next(problem for problem in same if problem.host == hosts[0])
+        found.append(
+            Problem(first.origin, first.code, first.message + more, first.hint, hosts[0], first.severity)
+        )
+    return found

@@ -1,0 +1,123 @@
+"""Grammars: how a value becomes text in kickstart, shell, iPXE and dnsmasq files; and holes that stay holes.
+
+A filter returns :class:`Quoted`; nothing else may reach an output. For a :class:`~bootforge.model.Slot` it
+returns a marker that records the grammar, so that ``seal`` can quote the secret as the place needs it. Markers
+are made of control characters, which no value can hold, and never leave this package: an artifact has plain
+text in which a slot prints as ``@secret:root@``, and the offsets of its slots.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from collections.abc import Callable
+from functools import partial
+
+from bootforge.errors import RenderError
+from bootforge.model import Arg, Artifact, BootArg, KsCommand, KsOption, Package, Slot, SlotUse, Step
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_MARKER = re.compile("\x02([a-z]+)\x1f([a-z][a-z0-9_.:-]*)\x1f([a-z]*)\x03")
+_IPXE = re.compile(r"[A-Za-z0-9._~:/?=@,+%&()\[\]*!-]+")
+_PACKAGE = re.compile(r"(@\^?)?[A-Za-z0-9][A-Za-z0-9_.+-]*")
+_DNSMASQ = re.compile(r"[A-Za-z0-9._~:/?=@+%&()\[\]*!-]+")
+
+
+class Quoted(str):
+    """Text that is right in the grammar of the template that prints it."""
+
+
+def _plain(value: object, grammar: str) -> str:
+    text = str(value)
+    if found := _CONTROL.search(text):
+        raise RenderError(
+            f"a value has the control character {found[0]!r} and cannot be written in {grammar}"
+        )
+    return text
+
+
+def _matching(pattern: re.Pattern[str], grammar: str, text: str) -> str:
+    if not pattern.fullmatch(text):
+        raise RenderError(f"{text!r} cannot be one word of {grammar}", "use letters, digits and . _ - : / =")
+    return text
+
+
+def quote_sh(text: str) -> str:
+    """One word of a POSIX shell command line."""
+    return shlex.quote(_plain(text, "sh"))
+
+
+def quote_ks(text: str) -> str:
+    """One word of a kickstart line; pykickstart splits lines as a shell does (parser.py, shlex.split)."""
+    return shlex.quote(_plain(text, "kickstart"))
+
+
+QUOTERS: dict[str, Callable[[str], str]] = {
+    "sh": quote_sh,
+    "ks": quote_ks,
+    "ipxe": partial(_matching, _IPXE, "an iPXE script"),
+    "dnsmasq": partial(_matching, _DNSMASQ, "a dnsmasq option"),
+    "comment": lambda text: _plain(text, "a comment"),
+}
+"""Every grammar in which a single value can be written. iPXE expands ``${...}`` and splits at blanks, and has
+no quoting that all its versions share, so words outside a safe alphabet are refused."""
+
+
+def _word(grammar: str, value: Arg) -> str:
+    if isinstance(value, Slot):
+        return f"\x02{grammar}\x1f{value.source}\x1f{value.form}\x03"
+    return QUOTERS[grammar](str(value))
+
+
+def _ks(value: KsCommand | Package | Arg) -> Quoted:
+    if isinstance(value, Package):
+        return Quoted(_matching(_PACKAGE, "%packages", value.text))
+    if not isinstance(value, KsCommand):
+        return Quoted(_word("ks", value))
+    return Quoted(" ".join([_word("ks", value.name), *(_ks_option(option) for option in value.options)]))
+
+
+def _ks_option(option: KsOption) -> str:
+    if option.value is None:
+        return _word("ks", option.name)
+    return (option.name and f"{option.name}=") + _word("ks", option.value)
+
+
+def _ipxe(value: BootArg | Arg) -> Quoted:
+    if not isinstance(value, BootArg):
+        return Quoted(_word("ipxe", value))
+    name = _word("ipxe", value.name)
+    return Quoted(name if value.value is None else f"{name}={_word('ipxe', value.value)}")
+
+
+def _call(step: Step) -> Quoted:
+    """A call of a library function: ``bf_hostname web01.example.com``."""
+    return Quoted(" ".join([f"bf_{step.fn}", *(quote_sh(str(arg)) for arg in step.args)]))
+
+
+FILTERS: dict[str, Callable[..., Quoted]] = {
+    "sh": lambda value: Quoted(_word("sh", value)),
+    "ks": _ks,
+    "ipxe": _ipxe,
+    "dnsmasq": lambda value: Quoted(_word("dnsmasq", value)),
+    "comment": lambda value: Quoted(_word("comment", value)),
+    "call": _call,
+}
+"""The grammar filters of templates, by name."""
+
+
+def make_artifact(name: str, media_type: str, rendered: str) -> Artifact:
+    """An artifact from rendered text: markers become ``@source@`` and are listed as slots."""
+    pieces: list[str] = []
+    slots: list[SlotUse] = []
+    at = end = 0
+    for match in _MARKER.finditer(rendered):
+        before = rendered[end : match.start()]
+        slot = Slot(match[2], "crypt" if match[3] == "crypt" else "")
+        pieces += [before, str(slot)]
+        slots.append(SlotUse(at + len(before), len(str(slot)), match[1], slot))
+        at += len(before) + len(str(slot))
+        end = match.end()
+    text = "".join([*pieces, rendered[end:]])
+    return Artifact(name, media_type, text, tuple(slots), hashlib.sha256(text.encode()).hexdigest())

@@ -1,0 +1,128 @@
+"""The only way to a secret: filling an artifact's slots at the edge.
+
+Nothing below this module can read a secret, and only what serves or applies may import it (a test walks the
+imports). What is sealed is returned and kept nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bootforge.errors import SecretError
+from bootforge.model import Artifact, Grant, Slot
+from bootforge.render.slots import QUOTERS
+from bootforge.site.schema import SecretSpec
+
+_CRYPT = re.compile(r"\$(?:1|2[abxy]|5|6|7|y|gy)\$[./A-Za-z0-9$=,]{8,200}")
+_MAX_SECRET = 64 * 1024
+_TIMEOUT = 15.0
+_KEEP = 60.0
+
+
+class Vault:
+    """The secrets of a site, read from their sources when they are needed and kept for a minute, so that a
+    row of racks does not run a password manager 500 times. ``str`` and ``repr`` show names only."""
+
+    def __init__(
+        self, secrets: Mapping[str, SecretSpec], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._secrets = secrets
+        self._clock = clock
+        self._cache: dict[str, tuple[float, str]] = {}
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Vault({', '.join(sorted(self._secrets))})"
+
+    def get(self, name: str) -> str:
+        """The secret's value, one line. Raises SecretError that names the secret and its source."""
+        with self._lock:
+            kept = self._cache.get(name)
+            if kept is None or self._clock() - kept[0] > _KEEP:
+                kept = self._cache[name] = (self._clock(), _read(name, self._secrets[name]))
+            return kept[1]
+
+
+def seal(artifact: Artifact, grant: Grant, vault: Vault) -> bytes:
+    """The artifact with every slot filled and quoted for the grammar at its place. Raises SecretError."""
+    pieces, end = [], 0
+    for use in artifact.slots:
+        pieces += [artifact.text[end : use.offset], QUOTERS[use.grammar](_fill(use.slot, grant, vault))]
+        end = use.offset + use.length
+    return "".join([*pieces, artifact.text[end:]]).encode()
+
+
+def _fill(slot: Slot, grant: Grant, vault: Vault) -> str:
+    match slot.source:
+        case "grant.url":
+            return grant.url
+        case "grant.token":
+            return grant.token
+        case "site.revision":
+            return grant.revision
+    name = slot.source.removeprefix("secret:")
+    value = vault.get(name)
+    if slot.form == "crypt" and not _CRYPT.fullmatch(value):
+        raise SecretError(f"secret {name} is not a crypt(5) hash", "'openssl passwd -6' makes one")
+    return value
+
+
+def _read(name: str, spec: SecretSpec) -> str:
+    if spec.env:
+        value = os.environ.get(spec.env)
+        if value is None:
+            raise SecretError(f"secret {name}: {spec.env} is not in the environment", "set it for the server")
+    elif spec.file:
+        value = _read_file(name, spec.file)
+    else:
+        value = _run(name, spec.command)
+    value = value.removesuffix("\n").removesuffix("\r")
+    if not value or len(value) > _MAX_SECRET or not value.isprintable():
+        raise SecretError(f"secret {name} is empty, or not one line of text", "check its source")
+    return value
+
+
+def _read_file(name: str, file: str) -> str:
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(descriptor, encoding="utf-8", errors="strict") as source:
+            status = os.fstat(descriptor)
+            if (
+                not stat.S_ISREG(status.st_mode)
+                or status.st_mode & 0o077
+                or status.st_uid not in (0, os.geteuid())
+            ):
+                hint = f"chown it to the server's user and 'chmod 600 {file}'"
+                raise SecretError(f"secret {name}: {file} must be a file that only the server can read", hint)
+            return source.read(_MAX_SECRET + 2)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SecretError(
+            f"secret {name}: {file} cannot be read: {_why(error)}", "check its path and owner"
+        ) from None
+
+
+def _run(name: str, command: tuple[str, ...]) -> str:
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, cwd=Path("/")
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SecretError(
+            f"secret {name}: {command[0]} did not run: {_why(error)}", "run it by hand"
+        ) from None
+    if done.returncode:
+        raise SecretError(
+            f"secret {name}: {command[0]} failed with status {done.returncode}", "run it by hand"
+        )
+    return done.stdout.decode("utf-8", "replace")
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__

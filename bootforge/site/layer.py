@@ -1,0 +1,290 @@
+"""Layers of the site and how they merge: text first, types once.
+
+A layer (defaults, a profile, a role, a rule, a host) is flattened to assertions by path. Layers are merged in
+groups, weakest group first; the layers of one group (all roles of a host, all matching rules) are equals, so
+their order changes nothing and a disagreement among them is a conflict, unless one says ``key!:``.
+Within a group, replacing comes first, then setting, then removing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, assert_never
+
+from bootforge.errors import Problem, did_you_mean
+from bootforge.model import Assertion, Origin, Path, Trail, dotted
+from bootforge.site.kinds import Atomic, Keyed, Kind, Scalar, SetOf, Struct
+from bootforge.site.tree import Entry, Map, Node, Op, Seq, Text
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer, flattened. ``replaces`` and ``removes`` hold the paths of collections given by ``key!:`` and of
+    what ``key-:`` takes away."""
+
+    name: str
+    origin: Origin
+    says: Mapping[Path, Assertion] = field(default_factory=dict)
+    replaces: Mapping[Path, Assertion] = field(default_factory=dict)
+    removes: Mapping[Path, Assertion] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The outcome of merging: what holds at each path, and everything that was said about it."""
+
+    values: Mapping[Path, Assertion] = field(default_factory=dict)
+    trails: Mapping[Path, Trail] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+    def tree(self) -> dict[str, Any]:
+        """The values as nested dicts of text, ready for the schema; a set is a dict of its elements."""
+        return nest(self.values)
+
+    def origin(self, path: Path, fallback: Origin) -> Origin:
+        """Where the value at ``path`` was written, else the nearest thing written around it."""
+        while path:
+            if path in self.values:
+                return self.values[path].origin
+            inside = [said.origin for at, said in self.values.items() if at[: len(path)] == path]
+            if inside:
+                return min(inside)
+            path = path[:-1]
+        return fallback
+
+
+def nest(values: Mapping[Path, Assertion]) -> dict[str, Any]:
+    """Assertions by path as nested dicts of their values."""
+    root: dict[str, Any] = {}
+    for path, said in values.items():
+        at = root
+        for step in path[:-1]:
+            at = at.setdefault(step, {})
+        if said.value is None:
+            at.setdefault(path[-1], {})
+        else:
+            at[path[-1]] = said.value
+    return root
+
+
+def merge(base: Merged, group: Sequence[Layer]) -> Merged:
+    """``base`` overlaid with a group of equal layers."""
+    values, trails, problems = dict(base.values), dict(base.trails), list(base.problems)
+    replacing = [(path, layer) for layer in group for path in layer.replaces]
+    for path, layer in replacing:
+        _drop(values, trails, path, layer.replaces[path])
+        problems.extend(_rival_replacement(path, layer, replacing))
+    for path, said in _said(group, replacing, trails).items():
+        forced = [one for one in said if one.op == "force"] or said
+        losers = [one for one in said if one not in forced]
+        trails[path] = trails.get(path, ()) + tuple(losers) + tuple(forced)
+        values[path] = forced[-1]
+        problems.extend(_conflict(path, forced))
+    for layer in group:
+        for path, removal in layer.removes.items():
+            _drop(values, trails, path, removal)
+    return Merged(values, trails, tuple(problems))
+
+
+def _said(
+    group: Sequence[Layer], replacing: Sequence[tuple[Path, Layer]], trails: dict[Path, Trail]
+) -> dict[Path, list[Assertion]]:
+    """What the group says by path, without what one of its own replacements supersedes."""
+    said: dict[Path, list[Assertion]] = {}
+    for layer in group:
+        for path, one in layer.says.items():
+            by = next(
+                (at for at, other in replacing if path[: len(at)] == at and at not in layer.replaces), None
+            )
+            if by is None:
+                said.setdefault(path, []).append(one)
+            else:
+                winner = next(other.replaces[by] for at, other in replacing if at == by)
+                trails[path] = trails.get(path, ()) + (one, winner)
+    return said
+
+
+def _drop(values: dict[Path, Assertion], trails: dict[Path, Trail], path: Path, by: Assertion) -> None:
+    for at in [at for at in values if at[: len(path)] == path]:
+        del values[at]
+        trails[at] = trails[at] + (by,)
+
+
+def _conflict(path: Path, said: Sequence[Assertion]) -> Iterable[Problem]:
+    first, *others = sorted(said, key=lambda one: one.origin)
+    for other in others:
+        if other.value != first.value:
+            yield Problem(
+                other.origin,
+                "BF020",
+                f"{other.layer} sets {dotted(path)} to {_show(other)}, but {first.layer} sets it to"
+                f" {_show(first)} at {first.origin}",
+                f"write '{path[-1]}!:' in the one that is meant to win",
+            )
+            return
+
+
+def _rival_replacement(
+    path: Path, layer: Layer, replacing: Sequence[tuple[Path, Layer]]
+) -> Iterable[Problem]:
+    def content(of: Layer) -> dict[Path, Any]:
+        return {at: said.value for at, said in of.says.items() if at[: len(path)] == path}
+
+    for at, other in replacing:
+        mine, theirs = layer.replaces[path], other.replaces.get(path)
+        if at == path and theirs and theirs.origin < mine.origin and content(layer) != content(other):
+            yield Problem(
+                mine.origin,
+                "BF020",
+                f"{layer.name} replaces {dotted(path)}, and so does {other.name} at {theirs.origin}",
+                "let one of them add with a plain key",
+            )
+            return
+
+
+def _show(said: Assertion) -> str:
+    return "[" + ", ".join(said.value) + "]" if isinstance(said.value, tuple) else repr(said.value)
+
+
+def flatten(
+    node: Node | None,
+    kind: Struct,
+    name: str,
+    origin: Origin,
+    problems: list[Problem],
+    *,
+    only: Collection[str] | None = None,
+    elsewhere: Mapping[str, str] | None = None,
+) -> Layer:
+    """One layer of the site from its tree.
+
+    ``only`` limits the top-level keys; ``elsewhere`` maps a key that is known but not allowed here to a hint
+    that says where it belongs. Faults of form go to ``problems``; faults of value are the schema's to find.
+    """
+    flat = _Flattener(name, problems)
+    if isinstance(node, Map):
+        kept = []
+        for entry in node.entries:
+            if (only is None or entry.key in only) or entry.key not in kind.fields:
+                kept.append(entry)
+            else:
+                hint = (elsewhere or {}).get(entry.key, "allowed here: " + ", ".join(sorted(only)))
+                problems.append(
+                    Problem(entry.origin, "BF011", f"'{entry.key}' cannot be set in {name}", hint)
+                )
+        flat.struct(kept, kind if only is None else _limit(kind, only), ())
+    elif node is not None and not (isinstance(node, Text) and node.empty):
+        flat.shape(node, f"{name} must be a map of keys", "write 'key: value' lines")
+    return Layer(name, origin, flat.says, flat.replaces, flat.removes)
+
+
+def _limit(kind: Struct, only: Collection[str]) -> Struct:
+    return Struct({key: value for key, value in kind.fields.items() if key in only})
+
+
+class _Flattener:
+    def __init__(self, layer: str, problems: list[Problem]) -> None:
+        self.layer = layer
+        self.problems = problems
+        self.says: dict[Path, Assertion] = {}
+        self.replaces: dict[Path, Assertion] = {}
+        self.removes: dict[Path, Assertion] = {}
+
+    def shape(self, node: Node, message: str, hint: str) -> None:
+        self.problems.append(Problem(node.origin, "BF013", message, hint))
+
+    def say(self, path: Path, value: str | tuple[str, ...] | None, op: Op, node: Node) -> None:
+        items = tuple(item.origin for item in node.items) if isinstance(node, Seq) else ()
+        self.says[path] = Assertion(value, op, node.origin, self.layer, items)
+
+    def struct(self, entries: Iterable[Entry], kind: Struct, path: Path) -> None:
+        for entry in entries:
+            inner = kind.fields.get(entry.key)
+            if inner is None:
+                where = f" in {dotted(path)}" if path else ""
+                self.problems.append(
+                    Problem(
+                        entry.origin,
+                        "BF012",
+                        f"unknown key '{entry.key}'{where}",
+                        did_you_mean(entry.key, kind.fields),
+                    )
+                )
+            else:
+                self.entry(entry, inner, (*path, entry.key))
+
+    def entry(self, entry: Entry, kind: Kind, path: Path) -> None:
+        if entry.op == "remove":
+            self.removal(entry, kind, path)
+            return
+        if entry.op == "force" and isinstance(kind, Keyed | SetOf | Struct):
+            self.replaces[path] = Assertion(None, "force", entry.origin, self.layer)
+        self.value(entry.node, kind, path, entry.op)
+
+    def value(self, node: Node, kind: Kind, path: Path, op: Op) -> None:
+        key = path[-1]
+        match kind:
+            case Scalar(secret=True):
+                self.secret(node, path, op)
+            case Scalar():
+                if not isinstance(node, Text):
+                    self.shape(node, f"'{key}' takes one value", f"write '{key}: VALUE'")
+                elif node.empty:
+                    self.shape(node, f"'{key}' has no value", f"write one, or '{key}-:' to remove it")
+                else:
+                    self.say(path, node.value, op, node)
+            case Atomic():
+                if texts := self.texts(node, key):
+                    self.say(path, tuple(text.value for text in texts), op, node)
+            case SetOf():
+                for text in self.texts(node, key):
+                    self.say((*path, text.value), text.value, "set", text)
+            case Keyed(item):
+                if entries := self.entries(node, key):
+                    for entry in entries:
+                        self.entry(entry, item, (*path, entry.key))
+            case Struct():
+                entries = self.entries(node, key)
+                self.struct(entries, kind, path)
+                if not entries:
+                    self.say(path, None, "set", node)
+            case _:
+                assert_never(kind)
+
+    def entries(self, node: Node, key: str) -> tuple[Entry, ...]:
+        if isinstance(node, Map):
+            return node.entries
+        if not (isinstance(node, Text) and node.empty):
+            self.shape(node, f"'{key}' takes a map", f"write '{key}: {{name: ...}}'")
+        return ()
+
+    def texts(self, node: Node, key: str) -> list[Text]:
+        if not isinstance(node, Seq):
+            self.shape(node, f"'{key}' takes a list", f"write '{key}: [...]'")
+            return []
+        texts = []
+        for item in node.items:
+            if isinstance(item, Text) and not item.empty:
+                texts.append(item)
+            else:
+                self.shape(item, f"an element of '{key}' must be one value", "write a word or a quoted text")
+        return texts
+
+    def secret(self, node: Node, path: Path, op: Op) -> None:
+        name = node.get("secret") if isinstance(node, Map) and len(node.entries) == 1 else None
+        if isinstance(name, Text) and not name.empty:
+            self.say(path, name.value, op, name)
+        else:
+            hint = f"write '{path[-1]}: {{secret: NAME}}' and declare NAME under 'secrets:' in site.yaml"
+            self.shape(node, f"'{path[-1]}' takes the name of a secret, never its value", hint)
+
+    def removal(self, entry: Entry, kind: Kind, path: Path) -> None:
+        removal = Assertion(None, "remove", entry.origin, self.layer)
+        if isinstance(kind, Keyed | SetOf):
+            for text in self.texts(entry.node, entry.key):
+                self.removes[(*path, text.value)] = replace(removal, origin=text.origin)
+        elif isinstance(entry.node, Text) and entry.node.empty:
+            self.removes[path] = removal
+        else:
+            self.shape(entry.node, f"'{entry.key}-:' takes no value", "leave it empty")

@@ -1,0 +1,438 @@
+"""Reading a site: the only place where its files are opened. All problems of a site are found in one run."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from bootforge.errors import Problem, SiteError, UsageError, did_you_mean
+from bootforge.model import Origin
+from bootforge.naming import Pattern, compile_pattern
+from bootforge.releases import RELEASES
+from bootforge.resources import shipped_texts
+from bootforge.rules import Expression, compile_expression
+from bootforge.site.kinds import kind_of_model
+from bootforge.site.layer import Layer, Merged, flatten, merge
+from bootforge.site.scalars import parse_host
+from bootforge.site.schema import (
+    ASSIGNED,
+    HostSpec,
+    Model,
+    NetworkSpec,
+    PolicySpec,
+    ProfileHead,
+    SecretSpec,
+    SiteFile,
+)
+from bootforge.site.tree import Map, Node, Seq, Text, parse_yaml
+from bootforge.site.values import value_problems
+
+HOST = kind_of_model(HostSpec)
+SETTINGS = tuple(key for key in HOST.fields if key not in ASSIGNED)
+_DECIDED = {
+    key: f"set {key} under 'assign:' in rules.yaml, in 'defaults:' or at the host" for key in ASSIGNED
+}
+M = TypeVar("M", bound=Model)
+_MAX_FILE = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """An OS profile: which release, which architecture, and a layer of settings."""
+
+    name: str
+    release: str
+    arch: str
+    layer: Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule or an assignment: when its expression holds for a host's classes, its layer applies."""
+
+    name: str
+    when: Expression
+    at: Origin
+    layer: Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A whole site, read and typed layer by layer; nothing is decided yet.
+
+    ``revision`` is the git commit of a clean checkout, else a digest of the files. ``files`` holds what hosts may
+    refer to, by path below the site.
+    """
+
+    root: FilePath
+    revision: str
+    environments: tuple[str, ...]
+    patterns: tuple[Pattern, ...]
+    networks: Mapping[str, NetworkSpec]
+    secrets: Mapping[str, SecretSpec]
+    policy: PolicySpec
+    defaults: Layer
+    profiles: Mapping[str, Profile]
+    layouts: Mapping[str, Layer]
+    roles: Mapping[str, Layer]
+    assigns: tuple[Rule, ...]
+    rules: tuple[Rule, ...]
+    hosts: Mapping[str, Layer]
+    files: Mapping[str, bytes] = field(repr=False)
+    origins: Merged = field(repr=False)
+
+    def sites(self) -> tuple[str, ...]:
+        """The sites that networks are at, sorted."""
+        return tuple(sorted({network.site for network in self.networks.values() if network.site}))
+
+
+def load_site(root: FilePath | str) -> Site:
+    """The site at a directory. Raises UsageError when there is none, SiteError with every problem in it."""
+    site, problems = read_site(root)
+    if problems:
+        raise SiteError(problems)
+    return site
+
+
+def read_site(root: FilePath | str) -> tuple[Site, list[Problem]]:
+    """The site as far as it can be read, and everything that is wrong with it, for one complete report."""
+    root = FilePath(root)
+    if not (root / "site.yaml").is_file():
+        raise UsageError(f"{root} is not a site: it has no site.yaml", f"'bootforge init {root}' writes one")
+    loader = _Loader(root)
+    return loader.load(), loader.problems
+
+
+class _Loader:
+    def __init__(self, root: FilePath) -> None:
+        self.root = root
+        self.problems: list[Problem] = []
+        self.files = self.read()
+
+    # files
+
+    def read(self) -> dict[str, bytes]:
+        """Every file below the site, but nothing hidden; a link may not lead out of it."""
+        files = {}
+        real = self.root.resolve()
+        for path in sorted(self.root.rglob("*")):
+            name = path.relative_to(self.root).as_posix()
+            if any(part.startswith(".") for part in name.split("/")) or path.is_dir():
+                continue
+            try:
+                if not path.resolve().is_relative_to(real):
+                    self.fault(Origin(name), "BF003", "is a link that leads out of the site", "copy the file")
+                elif not path.is_file() or path.stat().st_size > _MAX_FILE:
+                    self.fault(Origin(name), "BF003", "is not a file of at most 4 MiB", "keep it elsewhere")
+                else:
+                    files[name] = path.read_bytes()
+            except OSError as error:
+                self.fault(
+                    Origin(name), "BF003", f"cannot be read: {error.strerror}", "check its permissions"
+                )
+        return files
+
+    def tree(self, name: str) -> Node | None:
+        return self.parse(name, self.files[name]) if name in self.files else None
+
+    def parse(self, name: str, content: bytes) -> Node | None:
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = content[: error.start].count(b"\n") + 1
+            self.fault(Origin(name, line), "BF001", "is not UTF-8 text", "save it as UTF-8")
+            return None
+        return parse_yaml(text, name, self.problems)
+
+    def fault(self, origin: Origin, code: str, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(origin, code, message, hint))
+
+    def revision(self) -> str:
+        if commit := _commit(self.root):
+            return commit
+        total = hashlib.sha256()
+        for name, content in sorted(self.files.items()):
+            total.update(f"{name}\0{len(content)}\0".encode() + content)
+        return "tree-" + total.hexdigest()[:12]
+
+    # the parts of a site
+
+    def load(self) -> Site:
+        self.stray_files()
+        node = self.tree("site.yaml")
+        settings, origins, defaults = self.site_file(node)
+        roles = {
+            name: self.host_layer(name, tree, f"role {name}", file)
+            for name, tree, file in self.named("roles")
+        }
+        layouts = {
+            name: self.host_layer(name, tree, f"layout {name}", file)
+            for name, tree, file in [*self.shipped("layouts"), *self.named("layouts")]
+        }
+        profiles = {
+            profile.name: profile
+            for name, tree, file in [*self.shipped("os"), *self.named("profiles")]
+            if (profile := self.profile(name, tree, file))
+        }
+        networks = settings.networks if settings else {}
+        environments = tuple(sorted(settings.environments)) if settings else ()
+        sites = tuple(sorted({network.site for network in networks.values() if network.site}))
+        patterns = self.patterns(
+            settings, origins, {"role": tuple(roles), "env": environments, "site": sites}
+        )
+        hosts = self.hosts()
+        assigns, rules = self.rule_file()
+        site = Site(
+            root=self.root,
+            revision=self.revision(),
+            environments=environments,
+            patterns=patterns,
+            networks=networks,
+            secrets=settings.secrets if settings else {},
+            policy=settings.policy if settings else PolicySpec(),
+            defaults=defaults,
+            profiles=profiles,
+            layouts=layouts,
+            roles=roles,
+            assigns=assigns,
+            rules=rules,
+            hosts=hosts,
+            files=self.files,
+            origins=origins,
+        )
+        self.check_settings(site)
+        return site
+
+    def stray_files(self) -> None:
+        places = ("roles", "hosts", "profiles", "layouts")
+        for name in self.files:
+            top, _, rest = name.partition("/")
+            if name.endswith(".yml"):
+                self.fault(Origin(name), "BF004", "is not read: its name ends in .yml", "rename it to .yaml")
+            elif not name.endswith(".yaml"):
+                continue
+            elif not rest and name not in ("site.yaml", "rules.yaml", "lock.yaml"):
+                self.fault(
+                    Origin(name), "BF004", "is not read", did_you_mean(name, ("site.yaml", "rules.yaml"))
+                )
+            elif rest and top not in (*places, "files", "keys", "templates"):
+                self.fault(
+                    Origin(name), "BF004", f"is not read: no directory '{top}'", did_you_mean(top, places)
+                )
+
+    def site_file(self, node: Node | None) -> tuple[SiteFile | None, Merged, Layer]:
+        if node is not None and not isinstance(node, Map):
+            self.fault(node.origin, "BF013", "site.yaml must be a map of keys", "write 'schema: 1' first")
+        tree = node if isinstance(node, Map) else Map((), Origin("site.yaml"))
+        defaults = flatten(tree.get("defaults"), HOST, "defaults", Origin("site.yaml"), self.problems)
+        self.typed_alone(defaults)
+        rest = Map(tuple(entry for entry in tree.entries if entry.key != "defaults"), tree.origin)
+        layer = flatten(rest, kind_of_model(SiteFile), "site.yaml", tree.origin, self.problems)
+        for operator in (*layer.replaces.values(), *layer.removes.values()):
+            self.fault(
+                operator.origin,
+                "BF014",
+                "'!:' and '-:' mean nothing here: no weaker layer exists",
+                "drop the suffix",
+            )
+        merged = merge(Merged(), [layer])
+        return self.typed(SiteFile, merged, tree.origin), merged, defaults
+
+    def named(self, directory: str) -> Iterable[tuple[str, Node | None, str]]:
+        for name in self.files:
+            top, _, rest = name.partition("/")
+            if top == directory and rest.endswith(".yaml"):
+                yield rest.removesuffix(".yaml"), self.tree(name), name
+
+    def shipped(self, directory: str) -> Iterable[tuple[str, Node | None, str]]:
+        for name, text in shipped_texts("profiles").items():
+            top, _, rest = name.partition("/")
+            if top == directory:
+                file = f"shipped:{name}"
+                yield rest.removesuffix(".yaml"), parse_yaml(text, file, self.problems), file
+
+    def host_layer(self, name: str, node: Node | None, title: str, file: str) -> Layer:
+        if not name.replace("-", "").isalnum() or name != name.lower():
+            self.fault(
+                Origin(file), "BF015", f"'{name}' is not a name", "use lower-case letters, digits, dashes"
+            )
+        layer = flatten(node, HOST, title, Origin(file), self.problems, only=SETTINGS, elsewhere=_DECIDED)
+        self.typed_alone(layer)
+        return layer
+
+    def profile(self, name: str, node: Node | None, file: str) -> Profile | None:
+        entries = node.entries if isinstance(node, Map) else ()
+        head = Map(tuple(entry for entry in entries if entry.key in ProfileHead.model_fields), Origin(file))
+        rest = Map(
+            tuple(entry for entry in entries if entry.key not in ProfileHead.model_fields), Origin(file)
+        )
+        layer = self.host_layer(name, rest, f"profile {name}", file)
+        flat = flatten(head, kind_of_model(ProfileHead), f"profile {name}", Origin(file), self.problems)
+        typed = self.typed(ProfileHead, merge(Merged(), [flat]), Origin(file))
+        if typed and typed.release not in RELEASES:
+            at = flat.says[("release",)].origin
+            self.fault(at, "BF030", f"no release {typed.release!r}", did_you_mean(typed.release, RELEASES))
+            return None
+        return Profile(name, typed.release, typed.arch, layer) if typed else None
+
+    def patterns(
+        self, settings: SiteFile | None, origins: Merged, alphabets: Mapping[str, tuple[str, ...]]
+    ) -> tuple[Pattern, ...]:
+        patterns = []
+        for index, source in enumerate(settings.names if settings else ()):
+            try:
+                patterns.append(compile_pattern(source, alphabets))
+            except ValueError as error:
+                self.fault(origins.values[("names",)].items[index], "BF016", f"name pattern: {error}")
+        return tuple(patterns)
+
+    def hosts(self) -> dict[str, Layer]:
+        hosts: dict[str, Layer] = {}
+        for _, node, file in self.named("hosts"):
+            if node is not None and not isinstance(node, Map):
+                self.fault(
+                    node.origin, "BF013", f"{file} must be a map of hosts", "write 'NAME: {...}' lines"
+                )
+                continue
+            for entry in node.entries if node else ():
+                try:
+                    parse_host(entry.key)
+                except ValueError as error:
+                    self.fault(entry.origin, "BF015", str(error))
+                    continue
+                if entry.key in hosts:
+                    first = hosts[entry.key].origin
+                    self.fault(
+                        entry.origin, "BF005", f"host {entry.key} stands at {first} already", "keep one"
+                    )
+                    continue
+                layer = flatten(entry.node, HOST, f"host {entry.key}", entry.origin, self.problems)
+                self.typed_alone(layer)
+                hosts[entry.key] = layer
+        return dict(sorted(hosts.items()))
+
+    def rule_file(self) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
+        node = self.tree("rules.yaml")
+        if node is None:
+            return (), ()
+        if not isinstance(node, Map):
+            self.fault(node.origin, "BF013", "rules.yaml must be a map", "write 'assign:' and 'rules:'")
+            return (), ()
+        for entry in node.entries:
+            if entry.key not in ("assign", "rules") or entry.op != "set":
+                self.fault(
+                    entry.origin,
+                    "BF012",
+                    f"unknown key '{entry.key}'",
+                    did_you_mean(entry.key, ("assign", "rules")),
+                )
+        settable = {key: f"set {key} under 'rules:'" for key in SETTINGS}
+        return (
+            tuple(self.rules(node.get("assign"), "assign", ASSIGNED, settable)),
+            tuple(self.rules(node.get("rules"), "rule", SETTINGS, _DECIDED)),
+        )
+
+    def rules(
+        self, node: Node | None, word: str, only: Iterable[str], elsewhere: Mapping[str, str]
+    ) -> Iterable[Rule]:
+        if node is not None and not isinstance(node, Seq):
+            self.fault(node.origin, "BF013", "takes a list of rules", "begin each with '- when: ...'")
+        for number, item in enumerate(node.items if isinstance(node, Seq) else (), 1):
+            if not isinstance(item, Map):
+                self.fault(item.origin, "BF013", "a rule is a map", "write '- when: ...' and what it sets")
+                continue
+            texts = {key: item.get(key) for key in ("name", "why", "when")}
+            for key, value in texts.items():
+                if value is not None and not isinstance(value, Text):
+                    self.fault(value.origin, "BF013", f"'{key}' takes one line of text")
+            named = texts["name"]
+            title = f"{word} {named.value if isinstance(named, Text) else number}"
+            when = self.expression(texts["when"], item.origin)
+            rest = Map(tuple(entry for entry in item.entries if entry.key not in texts), item.origin)
+            layer = flatten(
+                rest, HOST, title, item.origin, self.problems, only=tuple(only), elsewhere=elsewhere
+            )
+            self.typed_alone(layer)
+            if when and texts["when"]:
+                yield Rule(title, when, texts["when"].origin, layer)
+
+    def expression(self, node: Node | None, origin: Origin) -> Expression | None:
+        if not isinstance(node, Text) or node.empty:
+            self.fault(
+                node.origin if node else origin,
+                "BF017",
+                "a rule needs 'when:'",
+                "name classes, as in role_db & el9",
+            )
+            return None
+        try:
+            return compile_expression(node.value)
+        except ValueError as error:
+            self.fault(node.origin, "BF017", f"class expression: {error}")
+            return None
+
+    # typing
+
+    def typed_alone(self, layer: Layer) -> None:
+        """A layer by itself, so that a typo in a role that nobody uses is found; what it lacks, others may have."""
+        merged = Merged({path: said for path, said in layer.says.items()})
+        self.problems.extend(value_problems(HostSpec, merged, layer.origin, alone=True))
+
+    def typed(self, model: type[M], merged: Merged, origin: Origin) -> M | None:
+        self.problems.extend(value_problems(model, merged, origin))
+        try:
+            return model.model_validate(merged.tree())
+        except ValidationError:
+            return None
+
+    # what one file cannot say about itself
+
+    def check_settings(self, site: Site) -> None:
+        for name, network in site.networks.items():
+            at = ("networks", name)
+            for key, value in (
+                ("gateway", network.gateway),
+                *(("range", end) for end in network.range or ()),
+            ):
+                if value and value not in network.subnet:
+                    origin = site.origins.origin((*at, key), Origin("site.yaml"))
+                    self.fault(origin, "BF031", f"{value} is not in {network.subnet}", f"{name}'s subnet")
+        for name, secret in site.secrets.items():
+            origin = site.origins.origin(("secrets", name), Origin("site.yaml"))
+            if sum(map(bool, (secret.file, secret.env, secret.command))) != 1:
+                self.fault(
+                    origin, "BF032", f"secret {name} needs one source", "give 'file', 'env' or 'command'"
+                )
+            elif secret.file and not secret.file.startswith("/"):
+                self.fault(
+                    origin,
+                    "BF032",
+                    f"secret {name}: {secret.file!r} is not an absolute path",
+                    "keep it outside the site",
+                )
+            elif secret.file and FilePath(secret.file).resolve().is_relative_to(self.root.resolve()):
+                self.fault(
+                    origin,
+                    "BF032",
+                    f"secret {name} is kept in the site",
+                    "keep it outside, in a file of mode 0600",
+                )
+
+
+def _commit(root: FilePath) -> str:
+    """The commit of a clean git checkout that holds the site, else ''."""
+    try:
+        git = ["git", "-C", str(root)]
+        status = subprocess.run([*git, "status", "--porcelain", "--", "."], capture_output=True, timeout=30)
+        if status.returncode or status.stdout.strip():
+            return ""
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, timeout=30, text=True)
+        return head.stdout.strip()[:12] if head.returncode == 0 else ""
+    except (OSError, subprocess.SubprocessError):
+        return ""

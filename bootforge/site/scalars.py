@@ -1,0 +1,209 @@
+"""The scalars of the site language: YAML text in, a decided value out, never a guess.
+
+Each raises ValueError with a message for the operator. ``no`` is the text "no", ``012`` is not a number and
+``52:54:00:12:34:56`` is a MAC address, because pydantic's own conversions are never used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Any, NamedTuple
+from zoneinfo import available_timezones
+
+from pydantic import BeforeValidator, PlainValidator, ValidationInfo, WithJsonSchema
+
+from bootforge.addr import Mac, parse_mac
+from bootforge.errors import did_you_mean
+from bootforge.model import HostName
+from bootforge.site.kinds import FACTS, SECRET, SET
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_INT = re.compile(r"0|[1-9][0-9]{0,17}")
+_SIZE = re.compile(r"([1-9][0-9]{0,11}) ?(MiB|GiB|TiB)")
+_URL = re.compile(r"https?://[A-Za-z0-9._~\[\]:-]+(/[A-Za-z0-9._~:@!$&'()*+,;=%/-]*)?")
+_WORD = re.compile(r"[^\s\"'\\`]+")
+_PACKAGE = re.compile(r"@\^?[A-Za-z0-9][A-Za-z0-9_.+-]*|[A-Za-z0-9][A-Za-z0-9_.+-]*(\.[a-z0-9_]+)?")
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_LANGUAGE = re.compile(r"[a-z]{2,3}_[A-Z]{2}(\.UTF-8)?")
+_RANGE = re.compile(r"([0-9.]+) ?- ?([0-9.]+)")
+
+
+def clean(value: Any) -> str:
+    """One line of text, at most 4,096 characters, without control characters."""
+    if not isinstance(value, str):
+        raise ValueError("must be one value")
+    if len(value) > 4096:
+        raise ValueError(f"is {len(value)} characters long; 4096 at most")
+    if control := _CONTROL.search(value):
+        raise ValueError(f"has the control character {control[0]!r}; write one line of text")
+    return value
+
+
+def _has_facts(value: str, info: ValidationInfo) -> bool:
+    return "{" in value and bool(info.context and info.context.get("layer"))
+
+
+def _scalar(read: Callable[[str], Any], pattern: str | None = None, **schema: Any) -> Any:
+    """An annotation for a value that ``read`` makes from clean text; ``{fact}`` waits for the merged tree."""
+
+    def validate(value: Any, info: ValidationInfo) -> Any:
+        text = clean(value)
+        return text if _has_facts(text, info) else read(text)
+
+    shown = {"type": "string", **({"pattern": f"^(?:{pattern})$"} if pattern else {}), **schema}
+    return PlainValidator(validate), WithJsonSchema(shown)
+
+
+def _matching(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(f"{text!r} is not {what}")
+        return text
+
+    return read
+
+
+def parse_int(text: str) -> int:
+    if not _INT.fullmatch(text):
+        raise ValueError(f"{text!r} is not a whole number; write decimal digits without leading zeros")
+    return int(text)
+
+
+def parse_bool(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(f"{text!r} is neither true nor false")
+    return text == "true"
+
+
+def parse_size(text: str) -> int:
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text!r} is not a size; write MiB, GiB or TiB, as in 8GiB")
+    return int(match[1]) * {"MiB": 1, "GiB": 1024, "TiB": 1024**2}[match[2]]
+
+
+def parse_host(text: str) -> HostName:
+    labels = text.split(".")
+    if len(text) > 253 or len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError(
+            f"{text!r} is not a host name; write it in full, in lower case, as in web01.example.com"
+        )
+    return HostName(text)
+
+
+def parse_url(text: str) -> str:
+    if not _URL.fullmatch(text):
+        raise ValueError(f"{text!r} is not an http or https URL without query, user or blanks")
+    return text.rstrip("/")
+
+
+def parse_timezone(text: str) -> str:
+    known = _timezones()
+    if known and text not in known:
+        raise ValueError(
+            f"no time zone {text!r}; {did_you_mean(text, known) or 'write it as in Europe/Berlin'}"
+        )
+    return text
+
+
+@cache
+def _timezones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def parse_site_path(text: str) -> str:
+    if text.startswith("/") or not all(part not in ("", ".", "..") for part in text.split("/")):
+        raise ValueError(f"{text!r} is not a path below the site directory")
+    return text
+
+
+def parse_device(text: str) -> str:
+    if not re.fullmatch(r"/dev/[A-Za-z0-9._:+/-]+", text) or ".." in text:
+        raise ValueError(f"{text!r} is not a device; write it as in /dev/sda")
+    return text
+
+
+class AddressRange(NamedTuple):
+    """The first and the last address of a range."""
+
+    first: IPv4Address
+    last: IPv4Address
+
+
+def parse_range(text: str) -> AddressRange:
+    match = _RANGE.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text!r} is not a range; write it as in 10.2.0.100-10.2.0.199")
+    first, last = _address(match[1]), _address(match[2])
+    if last < first:
+        raise ValueError(f"{text!r} ends before it begins")
+    return AddressRange(first, last)
+
+
+def parse_uuid(text: str) -> str:
+    lower = text.lower()
+    if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", lower):
+        raise ValueError(f"{text!r} is not a UUID; uuidgen prints one")
+    return lower
+
+
+def _subnet(text: str) -> IPv4Network:
+    try:
+        return IPv4Network(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not an IPv4 subnet: {error}") from None
+
+
+def _address(text: str) -> IPv4Address:
+    try:
+        return IPv4Address(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not an IPv4 address") from None
+
+
+def one_of(*words: str) -> Any:
+    """An annotation for one of a few words."""
+
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"{text!r} is not one of: {', '.join(words)}")
+        return text
+
+    return Annotated[str, *_scalar(read, enum=list(words))]
+
+
+def elements(value: Any) -> Any:
+    """A merged set arrives as a dict of its elements; sorted, so that no order of writing can be seen."""
+    return tuple(sorted(value)) if isinstance(value, dict) else value
+
+
+# fmt: off
+Text = Annotated[str, *_scalar(lambda text: text)]
+Name = Annotated[str, *_scalar(_matching(_NAME, "a name: lower-case letters, digits and dashes"), _NAME.pattern)]
+FactsName = Annotated[str, FACTS, *_scalar(_matching(_NAME, "a name: lower-case letters, digits and dashes"))]
+Int = Annotated[int, *_scalar(parse_int, _INT.pattern)]
+Bool = Annotated[bool, *_scalar(parse_bool, enum=["true", "false"])]
+Size = Annotated[int, *_scalar(parse_size, _SIZE.pattern)]
+Host = Annotated[HostName, *_scalar(parse_host)]
+Url = Annotated[str, FACTS, *_scalar(parse_url, _URL.pattern)]
+Timezone = Annotated[str, *_scalar(parse_timezone)]
+Language = Annotated[str, *_scalar(_matching(_LANGUAGE, "a language as in en_US.UTF-8"), _LANGUAGE.pattern)]
+Word = Annotated[str, *_scalar(_matching(_WORD, "one word without blanks or quotes"), _WORD.pattern)]
+FactsWord = Annotated[str, FACTS, *_scalar(_matching(_WORD, "one word without blanks or quotes"))]
+Package = Annotated[str, *_scalar(_matching(_PACKAGE, "a package, @group or @^environment"), _PACKAGE.pattern)]
+User = Annotated[str, *_scalar(_matching(_USER, "a user name"), _USER.pattern)]
+SitePath = Annotated[str, *_scalar(parse_site_path)]
+Device = Annotated[str, *_scalar(parse_device)]
+MacText = Annotated[Mac, *_scalar(parse_mac)]
+Address = Annotated[IPv4Address, *_scalar(_address)]
+Subnet = Annotated[IPv4Network, *_scalar(_subnet)]
+Range = Annotated[AddressRange, *_scalar(parse_range)]
+Uuid = Annotated[str, *_scalar(parse_uuid)]
+SecretName = Annotated[str, SECRET, *_scalar(_matching(_USER, "the name of a secret"))]
+# fmt: on
+AsSet = (SET, BeforeValidator(elements))
