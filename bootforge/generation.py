@@ -61,9 +61,7 @@ class Generation:
     def dnsmasq(self) -> str:
         """The fleet's configuration for dnsmasq. Raises RenderError."""
         networks = [plan_network(name, spec) for name, spec in self.site.networks.items()]
-        leases = [
-            Lease(nic, plan.host if nic.boot else None) for plan in self.plans.values() for nic in plan.nics
-        ]
+        leases = [Lease(nic, plan.host if nic.boot else None) for plan in self.plans.values() for nic in plan.nics]
         return render_dnsmasq(networks, leases, self.engine)
 
     def origin_problem(self, host: str, path: Path, code: str, message: str, hint: str = "") -> Problem:
@@ -93,9 +91,7 @@ def build_generation(root: FilePath | str) -> Generation:
             problems += error.problems
         except PlanError as error:
             problems += [
-                Problem(
-                    host.merged.origin(fault.path, host.origin), fault.code, fault.message, fault.hint, name
-                )
+                Problem(host.merged.origin(fault.path, host.origin), fault.code, fault.message, fault.hint, name)
                 for fault in error.faults
             ]
     for shared in duplicates(plans.values()):
@@ -124,7 +120,5 @@ def once(problems: list[Problem]) -> list[Problem]:
             continue
         more = f" (and {len(hosts) - 1} hosts like it)" if len(hosts) > 1 else ""
         first = next(problem for problem in same if problem.host == hosts[0])
-        found.append(
-            Problem(first.origin, first.code, first.message + more, first.hint, hosts[0], first.severity)
-        )
+        found.append(Problem(first.origin, first.code, first.message + more, first.hint, hosts[0], first.severity))
     return found

@@ -95,8 +95,6 @@ def _check_adjacent(parts: Sequence[str | tuple[str, str]], alphabets: Mapping[s
             continue
         words = alphabets.get(left[0]) if left[1] != "int" else None
         if right[1] != "int" or words is None:
-            raise ValueError(
-                f"{{{left[0]}}} and {{{right[0]}}} touch and cannot be told apart; put '.' or '-' between"
-            )
+            raise ValueError(f"{{{left[0]}}} and {{{right[0]}}} touch and cannot be told apart; put '.' or '-' between")
         if bad := next((word for word in words if word[-1].isdigit()), None):
             raise ValueError(f"{left[0]} '{bad}' ends with a digit and {{{right[0]}:int}} follows; rename it")

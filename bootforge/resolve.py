@@ -99,7 +99,7 @@ class Resolver:
 
     def assign(self, name: str, facts: Facts, host: Layer) -> Merged:
         """Profile, layout, roles, classes and virt: defaults, then the name's role, assignments, the host."""
-        classes = frozenset(class_name(fact, value) for fact, value in facts.items())
+        classes = frozenset(_fact_classes(facts))
         merged = merge(Merged(), [_only(self.site.defaults, ASSIGNED)])
         if role := facts.get("role"):
             said = Assertion(role, "set", host.origin, "name")
@@ -119,14 +119,12 @@ class Resolver:
             _fail(said.origin, "BF021", f"no {key} '{said.value}'", did_you_mean(said.value, known), name)
         return known[said.value]
 
-    def classes(
-        self, facts: Facts, chosen: Merged, profile: Profile, roles: tuple[str, ...]
-    ) -> frozenset[str]:
+    def classes(self, facts: Facts, chosen: Merged, profile: Profile, roles: tuple[str, ...]) -> frozenset[str]:
         """The derivation table: everything that a rule can test about a host (docs/site.md)."""
         virt = chosen.values.get(("virt",))
         return frozenset(
             {
-                *(class_name(fact, value) for fact, value in facts.items()),
+                *_fact_classes(facts),
                 *(class_name("role", role) for role in roles),
                 *(class_name(path[1]) for path in chosen.values if path[0] == "classes"),
                 class_name("virt", str(virt.value) if virt else "metal"),
@@ -135,9 +133,7 @@ class Resolver:
             }
         )
 
-    def below_host(
-        self, profile: Profile, layout: Layer, roles: tuple[str, ...], rules: tuple[Rule, ...]
-    ) -> Merged:
+    def below_host(self, profile: Profile, layout: Layer, roles: tuple[str, ...], rules: tuple[Rule, ...]) -> Merged:
         key = (profile.name, layout.name, roles, tuple(rule.layer.origin for rule in rules))
         if key not in self.shared:
             merged = Merged()
@@ -172,7 +168,7 @@ def possible_classes(site: Site) -> set[str]:
         *(class_name("role", role) for role in site.roles),
         *(class_name("env", env) for env in site.environments),
         *(class_name("site", place) for place in site.sites()),
-        *(class_name(fact, value) for facts in parsed for fact, value in facts.items()),
+        *(word for facts in parsed for word in _fact_classes(facts)),
         *(class_name(fact, value) for pattern in site.patterns for fact, value in pattern.constants.items()),
         *(class_name(path[1]) for layer in layers for path in layer.says if path[0] == "classes"),
         *(class_name("virt", word) for word in ("metal", "xen")),
@@ -189,17 +185,18 @@ def rule_problems(site: Site) -> list[Problem]:
         for word, _ in rule.when.classes:
             if word not in known:
                 hint = did_you_mean(word, known) or "facts of names give classes such as role_db"
-                problems.append(
-                    Problem(rule.at, "BF018", f"{rule.name}: no host can be of class '{word}'", hint)
-                )
+                problems.append(Problem(rule.at, "BF018", f"{rule.name}: no host can be of class '{word}'", hint))
     for rule in site.assigns:
         for word, _ in rule.when.classes:
             if word in RELEASES or word.startswith("virt_"):
                 hint = "assign decides it; test it under 'rules:'"
-                problems.append(
-                    Problem(rule.at, "BF024", f"{rule.name} tests '{word}', which it decides", hint)
-                )
+                problems.append(Problem(rule.at, "BF024", f"{rule.name} tests '{word}', which it decides", hint))
     return problems
+
+
+def _fact_classes(facts: Facts) -> set[str]:
+    """The classes of a name's facts; a number gives none."""
+    return {class_name(fact, value) for fact, value in facts.items() if not value.isdigit()}
 
 
 @cache

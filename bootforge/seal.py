@@ -30,9 +30,7 @@ class Vault:
     """The secrets of a site, read from their sources when they are needed and kept for a minute, so that a
     row of racks does not run a password manager 500 times. ``str`` and ``repr`` show names only."""
 
-    def __init__(
-        self, secrets: Mapping[str, SecretSpec], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, secrets: Mapping[str, SecretSpec], clock: Callable[[], float] = time.monotonic) -> None:
         self._secrets = secrets
         self._clock = clock
         self._cache: dict[str, tuple[float, str]] = {}
@@ -94,33 +92,21 @@ def _read_file(name: str, file: str) -> str:
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with open(descriptor, encoding="utf-8", errors="strict") as source:
             status = os.fstat(descriptor)
-            if (
-                not stat.S_ISREG(status.st_mode)
-                or status.st_mode & 0o077
-                or status.st_uid not in (0, os.geteuid())
-            ):
+            if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077 or status.st_uid not in (0, os.geteuid()):
                 hint = f"chown it to the server's user and 'chmod 600 {file}'"
                 raise SecretError(f"secret {name}: {file} must be a file that only the server can read", hint)
             return source.read(_MAX_SECRET + 2)
     except (OSError, UnicodeDecodeError) as error:
-        raise SecretError(
-            f"secret {name}: {file} cannot be read: {_why(error)}", "check its path and owner"
-        ) from None
+        raise SecretError(f"secret {name}: {file} cannot be read: {_why(error)}", "check its path and owner") from None
 
 
 def _run(name: str, command: tuple[str, ...]) -> str:
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, cwd=Path("/")
-        )
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, cwd=Path("/"))
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SecretError(
-            f"secret {name}: {command[0]} did not run: {_why(error)}", "run it by hand"
-        ) from None
+        raise SecretError(f"secret {name}: {command[0]} did not run: {_why(error)}", "run it by hand") from None
     if done.returncode:
-        raise SecretError(
-            f"secret {name}: {command[0]} failed with status {done.returncode}", "run it by hand"
-        )
+        raise SecretError(f"secret {name}: {command[0]} failed with status {done.returncode}", "run it by hand")
     return done.stdout.decode("utf-8", "replace")
 
 

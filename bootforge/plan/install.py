@@ -84,9 +84,7 @@ def _keys(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[KsComman
     commands = []
     for user, files in host.spec.authorized_keys.items():
         if user != "root":
-            faults.append(
-                Fault(("authorized_keys", user), "BF045", f"no user '{user}'", "root is the only user")
-            )
+            faults.append(Fault(("authorized_keys", user), "BF045", f"no user '{user}'", "root is the only user"))
         for file in files:
             path = ("authorized_keys", user, file)
             for key in _read_keys(site, file, path, faults):
@@ -105,13 +103,9 @@ def _read_keys(site: Site, file: str, path: tuple[str, ...], faults: list[Fault]
         0,
     )
     if any("PRIVATE KEY" in line for line in lines):
-        faults.append(
-            Fault(path, "BF045", f"{file} is a private key", "commit the .pub file, and replace this key")
-        )
+        faults.append(Fault(path, "BF045", f"{file} is a private key", "commit the .pub file, and replace this key"))
     elif bad or not keys:
-        faults.append(
-            Fault(path, "BF045", f"{file} has no public key in line {bad or 1}", "ssh-keygen makes one")
-        )
+        faults.append(Fault(path, "BF045", f"{file} has no public key in line {bad or 1}", "ssh-keygen makes one"))
     else:
         return keys
     return []
@@ -133,10 +127,7 @@ def _storage(host: ResolvedHost, faults: list[Fault]) -> tuple[KsCommand, ...]:
         _command("clearpart", all=True, initlabel=True, drives=",".join(disks)),
         _command("bootloader", boot_drive=disks[0], append=" ".join(spec.kernel_args) or None),
         _command("reqpart", add_boot=True),
-        *(
-            _command("part", pv, size=1024, grow=True, ondisk=disk)
-            for pv, disk in zip(pvs, disks, strict=True)
-        ),
+        *(_command("part", pv, size=1024, grow=True, ondisk=disk) for pv, disk in zip(pvs, disks, strict=True)),
         _command("volgroup", group, *pvs),
         *(
             _command(
@@ -162,9 +153,7 @@ def _check_mounts(host: ResolvedHost, faults: list[Fault]) -> None:
             faults.append(Fault(path, "BF046", f"filesystem {name}: mount point and type do not fit", hint))
         elif mount and (not mount.startswith("/") or mount.startswith("/boot")):
             hint = "an absolute path; /boot is a partition that every layout has"
-            faults.append(
-                Fault((*path, "mount"), "BF046", f"filesystem {name} cannot be mounted at {mount}", hint)
-            )
+            faults.append(Fault((*path, "mount"), "BF046", f"filesystem {name} cannot be mounted at {mount}", hint))
     mounts = Counter(filesystem.mount for filesystem in filesystems.values() if filesystem.mount)
     for mount, count in mounts.items():
         if count > 1:

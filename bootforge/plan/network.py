@@ -34,9 +34,7 @@ def plan_network(name: str, spec: NetworkSpec) -> Network:
 
 def _network(site: Site, name: str, spec: NicSpec, faults: list[Fault]) -> Network | None:
     if spec.mac is None:
-        faults.append(
-            Fault(("nics", name), "BF040", f"nic {name} has no MAC address", "write 'mac:' at the host")
-        )
+        faults.append(Fault(("nics", name), "BF040", f"nic {name} has no MAC address", "write 'mac:' at the host"))
     known = site.networks.get(spec.network)
     if known is None:
         hint = did_you_mean(spec.network, site.networks)
@@ -50,9 +48,7 @@ def _address(name: str, spec: NicSpec, network: Network, faults: list[Fault]) ->
         return None
     subnet, path = network.subnet, ("nics", name, "address")
     if spec.address not in subnet:
-        faults.append(
-            Fault(path, "BF041", f"{spec.address} is not in {subnet}", f"the subnet of {network.name}")
-        )
+        faults.append(Fault(path, "BF041", f"{spec.address} is not in {subnet}", f"the subnet of {network.name}"))
     elif subnet.prefixlen < 31 and spec.address in (subnet.network_address, subnet.broadcast_address):
         faults.append(Fault(path, "BF041", f"{spec.address} is not a host's address in {subnet}"))
     elif spec.address == network.gateway:
@@ -60,9 +56,7 @@ def _address(name: str, spec: NicSpec, network: Network, faults: list[Fault]) ->
     elif network.range and network.range[0] <= spec.address <= network.range[1]:
         first, last = network.range
         hint = "DHCP gives those to unknown machines; choose another or change the range"
-        faults.append(
-            Fault(path, "BF041", f"{spec.address} is in the range {first}-{last} of {network.name}", hint)
-        )
+        faults.append(Fault(path, "BF041", f"{spec.address} is in the range {first}-{last} of {network.name}", hint))
     return IPv4Interface(f"{spec.address}/{subnet.prefixlen}")
 
 
@@ -73,14 +67,8 @@ def _boot_nic(host: ResolvedHost, networks: dict[str, Network], faults: list[Fau
     if not chosen:
         chosen = [name for name, network in networks.items() if network.server and specs[name].boot is None]
     if len(chosen) != 1:
-        what = (
-            f"{len(chosen)} nics could boot: {', '.join(chosen)}"
-            if chosen
-            else "no nic boots from the network"
-        )
-        faults.append(
-            Fault(("nics",), "BF042", what, "write 'boot: true' at one, on a network with 'server:'")
-        )
+        what = f"{len(chosen)} nics could boot: {', '.join(chosen)}" if chosen else "no nic boots from the network"
+        faults.append(Fault(("nics",), "BF042", what, "write 'boot: true' at one, on a network with 'server:'"))
         return None
     if chosen[0] in networks and not networks[chosen[0]].server:
         network = networks[chosen[0]].name

@@ -13,7 +13,5 @@ def render_bootstrap(plan: Plan, engine: Engine) -> Artifact:
     text = engine.render("bootstrap/main.sh.j2", host=plan.host, steps=plan.steps)
     artifact = make_artifact("bootstrap", "text/x-shellscript; charset=utf-8", text)
     if artifact.slots:
-        raise RenderError(
-            f"{plan.host}: the bootstrap has the slot {artifact.slots[0].slot}", "it must have none"
-        )
+        raise RenderError(f"{plan.host}: the bootstrap has the slot {artifact.slots[0].slot}", "it must have none")
     return artifact

@@ -79,9 +79,7 @@ class Engine:
         shipped = shipped_texts("templates")
         for name in own:
             if name not in shipped:
-                yield Problem(
-                    Origin(f"templates/{name}"), "BF006", "is not read: Bootforge ships no such template"
-                )
+                yield Problem(Origin(f"templates/{name}"), "BF006", "is not read: Bootforge ships no such template")
         for name in {**shipped, **own}:
             if name.startswith("init/") or name.endswith(".sh"):
                 continue
@@ -124,16 +122,10 @@ def _refused(node: nodes.Node) -> Iterator[tuple[nodes.Node, str]]:
                     yield part, "an output must be a name through exactly one grammar filter"
             return
         case nodes.For():
-            if (
-                not (isinstance(node.target, nodes.Name) and _is_name(node.iter))
-                or node.test
-                or node.recursive
-            ):
+            if not (isinstance(node.target, nodes.Name) and _is_name(node.iter)) or node.test or node.recursive:
                 yield node, "'for' takes one name and a list"
         case nodes.If():
-            if not (
-                isinstance(node.test, nodes.Test) and node.test.name == "present" and _is_name(node.test.node)
-            ):
+            if not (isinstance(node.test, nodes.Test) and node.test.name == "present" and _is_name(node.test.node)):
                 yield node, "'if' only asks whether a value is present"
         case nodes.Include() | nodes.Extends():
             if not isinstance(node.template, nodes.Const):

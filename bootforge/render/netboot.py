@@ -11,9 +11,7 @@ _TYPE = "text/plain; charset=utf-8"
 
 def render_ipxe(plan: Plan, engine: Engine) -> Artifact:
     """The script that boots an armed host into its installer. Its slot is the grant's URL."""
-    return make_artifact(
-        "ipxe", _TYPE, engine.render("netboot/install.ipxe.j2", host=plan.host, boot=plan.boot)
-    )
+    return make_artifact("ipxe", _TYPE, engine.render("netboot/install.ipxe.j2", host=plan.host, boot=plan.boot))
 
 
 def render_local(who: str, engine: Engine) -> str:

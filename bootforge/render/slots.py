@@ -31,9 +31,7 @@ class Quoted(str):
 def _plain(value: object, grammar: str) -> str:
     text = str(value)
     if found := _CONTROL.search(text):
-        raise RenderError(
-            f"a value has the control character {found[0]!r} and cannot be written in {grammar}"
-        )
+        raise RenderError(f"a value has the control character {found[0]!r} and cannot be written in {grammar}")
     return text
 
 

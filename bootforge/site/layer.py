@@ -94,9 +94,7 @@ def _said(
     said: dict[Path, list[Assertion]] = {}
     for layer in group:
         for path, one in layer.says.items():
-            by = next(
-                (at for at, other in replacing if path[: len(at)] == at and at not in layer.replaces), None
-            )
+            by = next((at for at, other in replacing if path[: len(at)] == at and at not in layer.replaces), None)
             if by is None:
                 said.setdefault(path, []).append(one)
             else:
@@ -125,9 +123,7 @@ def _conflict(path: Path, said: Sequence[Assertion]) -> Iterable[Problem]:
             return
 
 
-def _rival_replacement(
-    path: Path, layer: Layer, replacing: Sequence[tuple[Path, Layer]]
-) -> Iterable[Problem]:
+def _rival_replacement(path: Path, layer: Layer, replacing: Sequence[tuple[Path, Layer]]) -> Iterable[Problem]:
     def content(of: Layer) -> dict[Path, Any]:
         return {at: said.value for at, said in of.says.items() if at[: len(path)] == path}
 
@@ -170,9 +166,7 @@ def flatten(
                 kept.append(entry)
             else:
                 hint = (elsewhere or {}).get(entry.key, "allowed here: " + ", ".join(sorted(only)))
-                problems.append(
-                    Problem(entry.origin, "BF011", f"'{entry.key}' cannot be set in {name}", hint)
-                )
+                problems.append(Problem(entry.origin, "BF011", f"'{entry.key}' cannot be set in {name}", hint))
         flat.struct(kept, kind if only is None else _limit(kind, only), ())
     elif node is not None and not (isinstance(node, Text) and node.empty):
         flat.shape(node, f"{name} must be a map of keys", "write 'key: value' lines")

@@ -35,9 +35,7 @@ from bootforge.site.values import value_problems
 
 HOST = kind_of_model(HostSpec)
 SETTINGS = tuple(key for key in HOST.fields if key not in ASSIGNED)
-_DECIDED = {
-    key: f"set {key} under 'assign:' in rules.yaml, in 'defaults:' or at the host" for key in ASSIGNED
-}
+_DECIDED = {key: f"set {key} under 'assign:' in rules.yaml, in 'defaults:' or at the host" for key in ASSIGNED}
 M = TypeVar("M", bound=Model)
 _MAX_FILE = 4 * 1024 * 1024
 
@@ -133,9 +131,7 @@ class _Loader:
                 else:
                     files[name] = path.read_bytes()
             except OSError as error:
-                self.fault(
-                    Origin(name), "BF003", f"cannot be read: {error.strerror}", "check its permissions"
-                )
+                self.fault(Origin(name), "BF003", f"cannot be read: {error.strerror}", "check its permissions")
         return files
 
     def tree(self, name: str) -> Node | None:
@@ -167,10 +163,7 @@ class _Loader:
         self.stray_files()
         node = self.tree("site.yaml")
         settings, origins, defaults = self.site_file(node)
-        roles = {
-            name: self.host_layer(name, tree, f"role {name}", file)
-            for name, tree, file in self.named("roles")
-        }
+        roles = {name: self.host_layer(name, tree, f"role {name}", file) for name, tree, file in self.named("roles")}
         layouts = {
             name: self.host_layer(name, tree, f"layout {name}", file)
             for name, tree, file in [*self.shipped("layouts"), *self.named("layouts")]
@@ -183,9 +176,7 @@ class _Loader:
         networks = settings.networks if settings else {}
         environments = tuple(sorted(settings.environments)) if settings else ()
         sites = tuple(sorted({network.site for network in networks.values() if network.site}))
-        patterns = self.patterns(
-            settings, origins, {"role": tuple(roles), "env": environments, "site": sites}
-        )
+        patterns = self.patterns(settings, origins, {"role": tuple(roles), "env": environments, "site": sites})
         hosts = self.hosts()
         assigns, rules = self.rule_file()
         site = Site(
@@ -218,13 +209,9 @@ class _Loader:
             elif not name.endswith(".yaml"):
                 continue
             elif not rest and name not in ("site.yaml", "rules.yaml", "lock.yaml"):
-                self.fault(
-                    Origin(name), "BF004", "is not read", did_you_mean(name, ("site.yaml", "rules.yaml"))
-                )
+                self.fault(Origin(name), "BF004", "is not read", did_you_mean(name, ("site.yaml", "rules.yaml")))
             elif rest and top not in (*places, "files", "keys", "templates"):
-                self.fault(
-                    Origin(name), "BF004", f"is not read: no directory '{top}'", did_you_mean(top, places)
-                )
+                self.fault(Origin(name), "BF004", f"is not read: no directory '{top}'", did_you_mean(top, places))
 
     def site_file(self, node: Node | None) -> tuple[SiteFile | None, Merged, Layer]:
         if node is not None and not isinstance(node, Map):
@@ -259,9 +246,7 @@ class _Loader:
 
     def host_layer(self, name: str, node: Node | None, title: str, file: str) -> Layer:
         if not name.replace("-", "").isalnum() or name != name.lower():
-            self.fault(
-                Origin(file), "BF015", f"'{name}' is not a name", "use lower-case letters, digits, dashes"
-            )
+            self.fault(Origin(file), "BF015", f"'{name}' is not a name", "use lower-case letters, digits, dashes")
         layer = flatten(node, HOST, title, Origin(file), self.problems, only=SETTINGS, elsewhere=_DECIDED)
         self.typed_alone(layer)
         return layer
@@ -269,9 +254,7 @@ class _Loader:
     def profile(self, name: str, node: Node | None, file: str) -> Profile | None:
         entries = node.entries if isinstance(node, Map) else ()
         head = Map(tuple(entry for entry in entries if entry.key in ProfileHead.model_fields), Origin(file))
-        rest = Map(
-            tuple(entry for entry in entries if entry.key not in ProfileHead.model_fields), Origin(file)
-        )
+        rest = Map(tuple(entry for entry in entries if entry.key not in ProfileHead.model_fields), Origin(file))
         layer = self.host_layer(name, rest, f"profile {name}", file)
         flat = flatten(head, kind_of_model(ProfileHead), f"profile {name}", Origin(file), self.problems)
         typed = self.typed(ProfileHead, merge(Merged(), [flat]), Origin(file))
@@ -296,9 +279,7 @@ class _Loader:
         hosts: dict[str, Layer] = {}
         for _, node, file in self.named("hosts"):
             if node is not None and not isinstance(node, Map):
-                self.fault(
-                    node.origin, "BF013", f"{file} must be a map of hosts", "write 'NAME: {...}' lines"
-                )
+                self.fault(node.origin, "BF013", f"{file} must be a map of hosts", "write 'NAME: {...}' lines")
                 continue
             for entry in node.entries if node else ():
                 try:
@@ -308,9 +289,7 @@ class _Loader:
                     continue
                 if entry.key in hosts:
                     first = hosts[entry.key].origin
-                    self.fault(
-                        entry.origin, "BF005", f"host {entry.key} stands at {first} already", "keep one"
-                    )
+                    self.fault(entry.origin, "BF005", f"host {entry.key} stands at {first} already", "keep one")
                     continue
                 layer = flatten(entry.node, HOST, f"host {entry.key}", entry.origin, self.problems)
                 self.typed_alone(layer)
@@ -338,9 +317,7 @@ class _Loader:
             tuple(self.rules(node.get("rules"), "rule", SETTINGS, _DECIDED)),
         )
 
-    def rules(
-        self, node: Node | None, word: str, only: Iterable[str], elsewhere: Mapping[str, str]
-    ) -> Iterable[Rule]:
+    def rules(self, node: Node | None, word: str, only: Iterable[str], elsewhere: Mapping[str, str]) -> Iterable[Rule]:
         if node is not None and not isinstance(node, Seq):
             self.fault(node.origin, "BF013", "takes a list of rules", "begin each with '- when: ...'")
         for number, item in enumerate(node.items if isinstance(node, Seq) else (), 1):
@@ -355,9 +332,7 @@ class _Loader:
             title = f"{word} {named.value if isinstance(named, Text) else number}"
             when = self.expression(texts["when"], item.origin)
             rest = Map(tuple(entry for entry in item.entries if entry.key not in texts), item.origin)
-            layer = flatten(
-                rest, HOST, title, item.origin, self.problems, only=tuple(only), elsewhere=elsewhere
-            )
+            layer = flatten(rest, HOST, title, item.origin, self.problems, only=tuple(only), elsewhere=elsewhere)
             self.typed_alone(layer)
             if when and texts["when"]:
                 yield Rule(title, when, texts["when"].origin, layer)
@@ -406,9 +381,7 @@ class _Loader:
         for name, secret in site.secrets.items():
             origin = site.origins.origin(("secrets", name), Origin("site.yaml"))
             if sum(map(bool, (secret.file, secret.env, secret.command))) != 1:
-                self.fault(
-                    origin, "BF032", f"secret {name} needs one source", "give 'file', 'env' or 'command'"
-                )
+                self.fault(origin, "BF032", f"secret {name} needs one source", "give 'file', 'env' or 'command'")
             elif secret.file and not secret.file.startswith("/"):
                 self.fault(
                     origin,

@@ -90,9 +90,7 @@ def parse_size(text: str) -> int:
 def parse_host(text: str) -> HostName:
     labels = text.split(".")
     if len(text) > 253 or len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise ValueError(
-            f"{text!r} is not a host name; write it in full, in lower case, as in web01.example.com"
-        )
+        raise ValueError(f"{text!r} is not a host name; write it in full, in lower case, as in web01.example.com")
     return HostName(text)
 
 
@@ -105,9 +103,7 @@ def parse_url(text: str) -> str:
 def parse_timezone(text: str) -> str:
     known = _timezones()
     if known and text not in known:
-        raise ValueError(
-            f"no time zone {text!r}; {did_you_mean(text, known) or 'write it as in Europe/Berlin'}"
-        )
+        raise ValueError(f"no time zone {text!r}; {did_you_mean(text, known) or 'write it as in Europe/Berlin'}")
     return text
 
 

@@ -150,13 +150,9 @@ class NetworkSpec(Model):
 class SecretSpec(Model):
     """Where a secret comes from: exactly one of the three."""
 
-    file: Word | None = Field(
-        None, description="An absolute path outside the site, readable by its owner only."
-    )
+    file: Word | None = Field(None, description="An absolute path outside the site, readable by its owner only.")
     env: Word | None = Field(None, description="An environment variable of the server.")
-    command: tuple[Text, ...] = Field(
-        (), description="A program and its arguments; its output is the secret."
-    )
+    command: tuple[Text, ...] = Field((), description="A program and its arguments; its output is the secret.")
 
 
 class PolicySpec(Model):

@@ -79,7 +79,7 @@ def _compose(text: str) -> yaml.Node | None:
         node: yaml.Node | None = loader.get_single_node()
         return node
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
 
 
 def _syntax(error: yaml.YAMLError, file: str) -> Problem:
@@ -115,7 +115,7 @@ class _Reader:
             return Map(tuple(self.entries(node)), origin)
         if isinstance(node, yaml.SequenceNode):
             return Seq(tuple(self.node(item) for item in node.value), origin)
-        plain = node.style in (None, "")
+        plain = isinstance(node, yaml.ScalarNode) and not node.style
         return Text(node.value, origin, plain and node.value in ("", "~", "null"))
 
     def entries(self, node: yaml.MappingNode) -> Iterator[Entry]:
@@ -126,7 +126,7 @@ class _Reader:
                 self.fault(key, "a key must be a word", "quote braces and brackets that belong to a key")
                 continue
             name, op = key.value, "set"
-            if key.style in (None, "") and name[-1:] in _SUFFIX:
+            if not key.style and name[-1:] in _SUFFIX:
                 name, op = name[:-1], _SUFFIX[name[-1]]
             if name == "<<":
                 self.fault(key, "merge keys are not part of the site language", "use a role or a rule")

@@ -33,9 +33,7 @@ def _value_problem(found: Any, merged: Merged, origin: Origin, host: str) -> Pro
         at = merged.values[path].items[place]
     name = dotted(path)
     if found["type"] == "missing":
-        return Problem(
-            at, "BF019", f"'{name}' is missing", f"every {dotted(path[:-1]) or 'site'} needs it", host
-        )
+        return Problem(at, "BF019", f"'{name}' is missing", f"every {dotted(path[:-1]) or 'site'} needs it", host)
     message, _, hint = found["msg"].removeprefix("Value error, ").partition("; ")
     return Problem(at, "BF010", f"{name}: {message}", hint, host)
 

@@ -1,0 +1,89 @@
+"""Printing: data to standard output, talk to standard error, JSON as one document."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from bootforge.errors import Problem
+from bootforge.model import Package
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def plain(value: Any) -> Any:
+    """Core types as JSON knows them; a slot prints as ``@source@``, so no secret can be in it."""
+    if isinstance(value, Package):
+        return value.text
+    if is_dataclass(value) and not isinstance(value, type) and type(value).__str__ is object.__str__:
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if hasattr(value, "model_dump"):
+        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(plain(item) for item in value)
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table: aligned columns on a terminal and in a pipe alike; nothing when there are no rows."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in header:
+        table.add_column(name, no_wrap=True)
+    count = 0
+    for count, row in enumerate(rows, 1):  # noqa: B007
+        table.add_row(*(str(cell) for cell in row))
+    if count:
+        Console(width=None if sys.stdout.isatty() else 1000, highlight=False, markup=False).print(table)
+
+
+def print_problems(problems: Iterable[Problem], form: str = "text", lines: dict[str, list[str]] | None = None) -> None:
+    """Problems as a compiler prints them, as JSON, or as annotations of GitHub; the text form on standard error."""
+    if form == "json":
+        print_json([_problem(problem) for problem in problems])
+        return
+    for problem in problems:
+        if form == "github":
+            click.echo(_github(problem))
+            continue
+        click.echo(problem.line(), err=True)
+        source = (lines or {}).get(problem.origin.file, [])
+        if 0 < problem.origin.line <= len(source):
+            text = source[problem.origin.line - 1].expandtabs(1)
+            click.echo(f"    {text}\n    {' ' * (problem.origin.col - 1)}^", err=True)
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    where = {"file": problem.origin.file, "line": problem.origin.line, "col": problem.origin.col}
+    what = {"code": problem.code, "severity": problem.severity, "message": problem.message, "hint": problem.hint}
+    return {**where, **what, "host": problem.host}
+
+
+def _github(problem: Problem) -> str:
+    """A workflow command; % and line ends are escaped as GitHub's toolkit does."""
+    message = problem.line().partition(": ")[2].replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    origin = problem.origin
+    return (
+        f"::{problem.severity} file={origin.file},line={origin.line},col={origin.col},title={problem.code}::{message}"
+    )
+
+
+def when(seconds: float | None) -> str:
+    """A time of the store for people, in UTC; '-' when there is none."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ") if seconds else "-"

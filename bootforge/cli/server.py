@@ -1,0 +1,229 @@
+"""Verbs of the server and its store: serve, arm, disarm, status, events, log."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import re
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bootforge.cli import options
+from bootforge.cli.output import plain, print_json, print_table, when
+from bootforge.errors import NotFound
+
+if TYPE_CHECKING:
+    from bootforge.store import EventRow, HostStatus, Store
+
+_SPAN = re.compile(r"([1-9][0-9]{0,5})([smhd])")
+_FOLLOW = 1.0
+
+
+class Span(click.ParamType[float]):
+    """A length of time such as 90s, 30m, 2h or 1d, in seconds."""
+
+    name = "span"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        match = _SPAN.fullmatch(str(value))
+        if not match:
+            self.fail(f"{value!r} is not a length of time; write 90s, 30m, 2h or 1d", param, ctx)
+        return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+@click.command()
+@options.site
+@click.option("--bind", default="0.0.0.0", show_default=True, metavar="ADDRESS", help="Address to listen on.")
+@click.option("--http-port", type=click.IntRange(0, 65535), default=80, show_default=True, help="0 picks a free one.")
+@click.option("--tftp-port", type=click.IntRange(0, 65535), default=69, show_default=True, help="0 picks a free one.")
+@options.store
+@options.verbose
+def serve(site: Path, bind: str, http_port: int, tftp_port: int, store: str | None) -> int:
+    """Run the boot server for a site, in the foreground.
+
+    Prints the URLs that it serves. A change of the site, or SIGHUP, reloads it; a broken site never replaces the
+    last good one. SIGTERM ends it after transfers in flight.
+    """
+    from bootforge.serve.supervisor import Options, serve
+    from bootforge.state import default_store
+
+    logging.getLogger("bootforge").setLevel(logging.INFO)
+    logging.getLogger().setLevel(logging.INFO)
+    return serve(Options(site, store or default_store(), bind, http_port, tftp_port), click.echo)
+
+
+@click.command()
+@options.some_hosts
+@click.option("--ttl", type=Span(), default="2h", show_default=True, help="How long they may begin to install.")
+@click.option("--why", default="", metavar="TEXT", help="The reason, for the events.")
+@options.site
+@options.store
+@options.as_json
+@options.verbose
+def arm(hosts: tuple[str, ...], ttl: float, why: str, site: Path, store: str | None, as_json: bool) -> None:
+    """Permit HOSTS to be installed, once and for a while. Their disks will be wiped.
+
+    Prints each kickstart's URL. It is a secret for as long as the permission lasts.
+    """
+    from bootforge.serve.http import kickstart_path
+    from bootforge.state import default_store, server_key
+
+    generation = options.load(site)
+    names = options.selected(generation, hosts)
+    key = server_key(store or default_store())
+    with _store(store) as opened:
+        grants = opened.arm(names, ttl=ttl, why=why, by=_who(), tokens=key.token)
+    rows: list[dict[str, Any]] = []
+    for grant in grants:
+        path = kickstart_path(grant.host, key.token(grant.id))
+        url = f"{generation.plan(grant.host).boot_nic.network.server}{path}"
+        rows.append({"host": grant.host, "expires": grant.expires, "path": path, "url": url})
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(("host", "armed until", "kickstart"), ((r["host"], when(r["expires"]), r["url"]) for r in rows))
+
+
+@click.command()
+@options.some_hosts
+@options.site
+@options.store
+@options.as_json
+@options.verbose
+def disarm(hosts: tuple[str, ...], site: Path, store: str | None, as_json: bool) -> None:
+    """Take the permission to install back from HOSTS, also in the middle of an install."""
+    names = _named(hosts, site)
+    with _store(store) as opened:
+        ended = opened.disarm(names, by=_who())
+    if as_json:
+        print_json(ended)
+    else:
+        click.echo("".join(f"{name}\n" for name in ended), nl=False)
+        click.echo(f"{len(ended)} of {len(names)} hosts had a grant", err=True)
+
+
+@click.command()
+@options.hosts
+@click.option("--watch", is_flag=True, help="Print again whenever something changed, until interrupted.")
+@options.site
+@options.store
+@options.as_json
+@options.verbose
+def status(hosts: tuple[str, ...], watch: bool, site: Path, store: str | None, as_json: bool) -> None:
+    """Show how installs are going: every host's state, since when, and when silence will end it."""
+    names = _named(hosts, site)
+    with _store(store) as opened:
+        seen = None
+        while True:
+            rows = _status_rows(names, opened.status(names))
+            if rows != seen:
+                _print_status(rows, as_json)
+                seen = rows
+            if not watch:
+                return
+            time.sleep(_FOLLOW)
+
+
+def _status_rows(names: Iterable[str], known: Iterable[HostStatus]) -> list[dict[str, Any]]:
+    by_name = {one.host: one for one in known}
+    return [
+        {
+            "host": name,
+            "state": one.state if one else "idle",
+            "since": one.since if one else None,
+            "deadline": one.deadline if one else None,
+            "why": one.grant.why if one else "",
+            "armed_by": one.grant.armed_by if one else "",
+        }
+        for name in names
+        for one in (by_name.get(name),)
+    ]
+
+
+def _print_status(rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print_json(rows)
+    else:
+        header = ("host", "state", "since", "deadline", "why")
+        print_table(header, ((r["host"], r["state"], when(r["since"]), when(r["deadline"]), r["why"]) for r in rows))
+
+
+@click.command()
+@click.argument("host", required=False, shell_complete=options.complete_hosts)
+@click.option("--follow", is_flag=True, help="Go on printing, until interrupted.")
+@options.store
+@options.as_json
+@options.verbose
+def events(host: str | None, follow: bool, store: str | None, as_json: bool) -> None:
+    """Show what happened: who armed, which machine asked for what, what was refused and why."""
+    with _store(store) as opened:
+        found = opened.events(host)
+        _print_events(found, as_json)
+        last = found[-1].id if found else 0
+        while follow:
+            time.sleep(_FOLLOW)
+            found = opened.events(host, after=last)
+            _print_events(found, as_json and bool(found))
+            last = found[-1].id if found else last
+
+
+def _print_events(found: Iterable[EventRow], as_json: bool) -> None:
+    if as_json:
+        print_json([plain(event) for event in found])
+        return
+    for event in found:
+        times = f" ({event.count} times until {when(event.last)})" if event.count > 1 else ""
+        words = (when(event.at), event.kind, event.host or event.mac or "-", event.address, event.detail)
+        click.echo("  ".join(word for word in words if word) + times)
+
+
+@click.command()
+@options.host
+@click.argument("name", required=False)
+@options.store
+@options.as_json
+@options.verbose
+def log(host: str, name: str | None, store: str | None, as_json: bool) -> None:
+    """Print what HOST reported: the newest report, or the newest of that NAME."""
+    with _store(store) as opened:
+        rows = opened.logs(host, name)
+    if not rows:
+        raise NotFound(f"{host} has reported nothing" + (f" named {name!r}" if name else ""))
+    if as_json:
+        print_json(plain(rows[-1]))
+    else:
+        click.echo(_printable(rows[-1].text), nl=False)
+
+
+def _printable(text: str) -> str:
+    """A machine's text without what a terminal would obey."""
+    return "".join(char if char in "\n\t" or char.isprintable() else "?" for char in text)
+
+
+@contextmanager
+def _store(url: str | None) -> Iterator[Store]:
+    """The store for the length of a verb."""
+    from bootforge.state import default_store
+    from bootforge.store import open_store
+
+    opened = open_store(url or default_store())
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def _named(words: tuple[str, ...], site: Path) -> list[str]:
+    return options.selected(options.load(site), words)
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"

@@ -1,0 +1,196 @@
+"""Verbs that read a site: init, check, hosts, show, explain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bootforge.cli import options
+from bootforge.cli.output import plain, print_json, print_problems, print_table
+from bootforge.errors import Exit, NotFound, Problem, SiteError, UsageError, did_you_mean
+from bootforge.model import Assertion, Trail, dotted
+
+if TYPE_CHECKING:
+    from bootforge.generation import Generation
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
+@options.verbose
+def init(directory: Path) -> None:
+    """Write a small commented starter site to DIR.
+
+    DIR must be empty or not exist. The site passes 'check'.
+    """
+    from bootforge.resources import shipped_texts
+
+    try:
+        if directory.exists() and any(directory.iterdir()):
+            raise UsageError(f"{directory} is not empty", "choose a directory that is, or does not exist yet")
+        for name, text in shipped_texts("templates").items():
+            if name.startswith("init/"):
+                path = directory / name.removeprefix("init/")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{directory} cannot be written: {error.strerror}") from None
+    click.echo(f"{directory} is a site of two hosts. Read {directory}/site.yaml, then:", err=True)
+    click.echo(f"  bootforge check --site {directory}", err=True)
+
+
+@click.command()
+@options.hosts
+@options.site
+@click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", help="How to print.")
+@options.verbose
+def check(hosts: tuple[str, ...], site: Path, form: str) -> int:
+    """Find every problem of a site before anything boots.
+
+    Loads, resolves, plans and renders every host (or HOSTS: names, globs, class expressions); kickstarts go
+    through pykickstart of their own release, scripts through 'sh -n'. Silent when all is well.
+    """
+    from bootforge.lint import lint
+
+    problems: list[Problem]
+    try:
+        generation = options.load(site)
+        problems = list(lint(generation, options.selected(generation, hosts)))
+    except SiteError as error:
+        problems = list(error.problems)
+    print_problems(problems, form, _sources(site, problems))
+    errors = sum(problem.severity == "error" for problem in problems)
+    if problems and form == "text":
+        click.echo(f"{errors} errors, {len(problems) - errors} warnings", err=True)
+    return Exit.USAGE if errors else Exit.OK
+
+
+def _sources(site: Path, problems: list[Problem]) -> dict[str, list[str]]:
+    """The lines of the files that have problems, to show them."""
+    sources = {}
+    for file in {problem.origin.file for problem in problems}:
+        path = site / file
+        if path.is_file():
+            sources[file] = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return sources
+
+
+@click.command()
+@options.hosts
+@options.site
+@options.as_json
+@options.verbose
+def hosts(hosts: tuple[str, ...], site: Path, as_json: bool) -> None:
+    """List hosts with what was decided for them."""
+    generation = options.load(site)
+    rows = [_host_row(generation, name) for name in options.selected(generation, hosts)]
+    if as_json:
+        print_json(rows)
+    else:
+        header = ("name", "profile", "release", "roles", "classes", "mac", "address")
+        print_table(header, ([_cell(row[key]) for key in header] for row in rows))
+
+
+def _cell(value: Any) -> str:
+    return " ".join(value) if isinstance(value, list) else str(value if value is not None else "-")
+
+
+def _host_row(generation: Generation, name: str) -> dict[str, Any]:
+    host, plan = generation.host(name), generation.plan(name)
+    nic = plan.boot_nic
+    return {
+        "name": name,
+        "profile": host.spec.profile,
+        "release": host.release,
+        "roles": list(host.spec.roles),
+        "classes": sorted(host.classes),
+        "mac": nic.mac.text,
+        "address": str(nic.address.ip) if nic.address else None,
+        "virt": host.spec.virt,
+    }
+
+
+@click.command()
+@options.host
+@click.option("--stage", type=click.Choice(["resolved", "plan", "artifacts"]), default="resolved", help="Which stage.")
+@options.site
+@options.as_json
+@options.verbose
+def show(host: str, stage: str, site: Path, as_json: bool) -> None:
+    """Print what a stage made of HOST: its merged settings, its plan, or its artifacts. Secrets stay names."""
+    generation = options.load(site)
+    resolved = generation.host(host)
+    value: Any
+    if stage == "resolved":
+        facts = {"release": resolved.release, "arch": resolved.arch, "facts": dict(resolved.facts)}
+        value = {"name": host, **facts, **plain(resolved.spec), "classes": resolved.classes}
+    elif stage == "plan":
+        value = generation.plan(host)
+    else:
+        value = [
+            {
+                "name": one.name,
+                "media_type": one.media_type,
+                "digest": one.digest,
+                "slots": [use.slot for use in one.slots],
+            }
+            for one in generation.artifacts(host).values()
+        ]
+    if as_json:
+        print_json(plain(value))
+    else:
+        import yaml
+
+        click.echo(yaml.safe_dump(plain(value), sort_keys=False, allow_unicode=True, width=110), nl=False)
+
+
+@click.command()
+@options.host
+@click.argument("key", required=False)
+@options.site
+@options.as_json
+@options.verbose
+def explain(host: str, key: str | None, site: Path, as_json: bool) -> None:
+    """Say which line gave HOST each value, and what it superseded.
+
+    KEY limits it to one value, as in nics.lan.mac, or to what is below it, as in nics.
+    """
+    resolved = options.load(site).host(host)
+    trails = {dotted(path): trail for path, trail in sorted(resolved.trails.items())}
+    if key is not None:
+        trails = {path: trail for path, trail in trails.items() if path == key or path.startswith(key + ".")}
+        if not trails:
+            known = {dotted(path[:length]) for path in resolved.trails for length in range(1, len(path) + 1)}
+            raise NotFound(f"nothing says anything about {key!r} of {host}", did_you_mean(key, known))
+    values = {dotted(path): said.value for path, said in resolved.merged.values.items()}
+    if as_json:
+        print_json({path: _explained(trail, values.get(path), path in values) for path, trail in trails.items()})
+        return
+    for path, trail in trails.items():
+        for line in _explanation(path, trail, values.get(path), path in values):
+            click.echo(line)
+
+
+def _explained(trail: Trail, value: Any, holds: bool) -> dict[str, Any]:
+    said = [
+        {"value": plain(one.value), "op": one.op, "layer": one.layer, "file": one.origin.file, "line": one.origin.line}
+        for one in trail
+    ]
+    return {"value": plain(value) if holds else None, "trail": said}
+
+
+def _explanation(path: str, trail: Trail, value: Any, holds: bool) -> list[str]:
+    """The winner first, then what it superseded, strongest first. An element of a set has no value of its own."""
+    winner, *rest = reversed(trail)
+    shown = _shown(value) if holds else "(removed)"
+    lines = [f"{path}: {shown}    {winner.origin}  {winner.layer}"]
+    for one in rest:
+        what = {"set": _shown(one.value), "force": "(replaced)", "remove": "(removed)"}
+        said = _shown(one.value) if one.value is not None else what[one.op]
+        lines.append(f"    superseded: {said}    {one.origin}  {one.layer}")
+    return lines
+
+
+def _shown(value: Assertion | Any) -> str:
+    return "[" + ", ".join(value) + "]" if isinstance(value, tuple) else str(value if value is not None else "{}")

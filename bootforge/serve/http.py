@@ -1,0 +1,274 @@
+"""What machines may fetch, by whom, and what they get.
+
+Every route has a policy, and a route without one is never registered. Whatever is refused gets one and the same
+answer; the reason is in the event. Nothing is listed.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from bootforge.addr import parse_mac
+from bootforge.errors import BootforgeError
+from bootforge.model import Artifact, Grant, Plan
+from bootforge.render.netboot import render_chain, render_local
+from bootforge.seal import seal
+from bootforge.serve.keeper import Keeper, Served
+from bootforge.state import ServerKey
+from bootforge.store import Decision, Store
+
+log = logging.getLogger(__name__)
+
+Policy = Literal["anybody", "machine", "grant"]
+"""``anybody``: the answer says nothing about any host. ``machine``: asked by MAC address, answered by the boot
+permission; nothing but the grant's own script holds more than a name. ``grant``: host, token and client must be
+those of a live grant."""
+
+REFUSED = b"not found\n"
+_MAX_REPORT = 256 * 1024
+_MAC_HEADER = re.compile(r"HTTP_X_RHN_PROVISIONING_MAC_\d+")
+_TOKEN = re.compile(r"/i/([^/]*)/[^/]*")
+
+
+class Refused(Exception):
+    """The request is refused; its event has been recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the handlers need: the generation being served, the store and the key of tokens."""
+
+    keeper: Keeper
+    store: Store
+    key: ServerKey
+
+
+def create_app(server: Server) -> Flask:
+    """The installer-facing application: boot scripts, kickstarts, bootstraps and reports."""
+    app = Flask("bootforge", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = _MAX_REPORT
+    app.url_map.strict_slashes = True
+    app.url_map.merge_slashes = False
+    for route in ROUTES:
+        add_route(app, server, route)
+    app.register_error_handler(HTTPException, lambda error: refused())
+    app.register_error_handler(Exception, _failed)
+    app.after_request(_finish)
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """``answer`` gets the server and the rule's variables; it raises Refused."""
+
+    rule: str
+    method: Literal["GET", "POST"]
+    policy: Policy
+    answer: Callable[..., Response]
+
+
+def add_route(app: Flask, server: Server, route: Route) -> None:
+    """Registers a route with its policy."""
+
+    def view(**values: str) -> Response:
+        try:
+            return route.answer(server, **values)
+        except Refused:
+            return refused()
+
+    view.policy = route.policy  # type: ignore[attr-defined]
+    app.add_url_rule(route.rule, endpoint=f"{route.method} {route.rule}", view_func=view, methods=[route.method])
+
+
+def refused() -> Response:
+    """The one answer to everything that is not permitted or does not exist."""
+    return Response(REFUSED, status=404, content_type="text/plain; charset=utf-8")
+
+
+def _failed(error: Exception) -> Response:
+    log.error("%s %s failed", request.method, shown_path(request.path), exc_info=error)
+    return refused()
+
+
+def _finish(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    log.info("%s %s %s %d", _client(), request.method, shown_path(request.path), response.status_code)
+    return response
+
+
+def shown_path(path: str) -> str:
+    """A request's path without its token, and without anything that a terminal would obey, for logs."""
+    return _TOKEN.sub(r"/i/\1/-", path).encode("ascii", "backslashreplace").decode().encode("unicode_escape").decode()
+
+
+def _client() -> str:
+    return request.remote_addr or ""
+
+
+def _text(content: str | bytes, content_type: str = "text/plain; charset=utf-8") -> Response:
+    return Response(content, content_type=content_type)
+
+
+# Netboot scripts
+
+
+def chain(server: Server) -> Response:
+    """The script that makes an iPXE ask again with what it knows of its machine."""
+    return _text(render_chain(server.keeper.current.generation.engine))
+
+
+def netboot(server: Server, mac: str) -> Response:
+    """The boot permission: the installer for an armed host, the local disk for every other machine."""
+    served = server.keeper.current
+    try:
+        asked = parse_mac(mac).text
+    except ValueError:
+        raise Refused from None
+    host = served.generation.by_mac.get(asked)
+    if host is None:
+        said = {key: request.args.get(key, "")[:100] for key in ("uuid", "serial")}
+        detail = " ".join(f"{key}={value}" for key, value in said.items() if value)
+        server.store.record("discovered", mac=asked, address=_client(), detail=detail, coalesce=3600)
+        return _local(served, asked)
+    plan = served.generation.plan(host)
+    if plan.boot_nic.mac.text != asked:
+        return _local(served, host)
+    decision = server.store.permit_boot(host, _client())
+    if decision.grant is None or not _can_seal(server, served, plan):
+        return _local(served, host)
+    script = served.generation.artifact(host, "ipxe")
+    return _text(_sealed(server, served, script, plan, decision), script.media_type)
+
+
+def _local(served: Served, who: str) -> Response:
+    return _text(render_local(who, served.generation.engine))
+
+
+def _can_seal(server: Server, served: Served, plan: Plan) -> bool:
+    """Whether the secrets of the kickstart can be had, found out before the installer is booted for nothing."""
+    kickstart = served.generation.artifact(plan.host.text, "kickstart")
+    try:
+        seal(kickstart, Grant(plan.host.text, "", "", ""), served.vault)
+        return True
+    except BootforgeError as error:
+        _record_failure(server, plan, error)
+        return False
+
+
+def _record_failure(server: Server, plan: Plan, error: BootforgeError) -> None:
+    log.error("%s: %s", plan.host, error)
+    server.store.record("error", host=plan.host.text, address=_client(), detail=str(error), coalesce=60, own=True)
+
+
+# What a grant opens
+
+
+def kickstart(server: Server, host: str, token: str) -> Response:
+    """The kickstart permission: this host, this token, one client, a machine that looks like the one armed."""
+    served, plan = _plan(server, host, "kickstart")
+    if why := _mismatch(plan):
+        refuse = served.generation.site.policy.mismatch == "refuse"
+        kind = "refused" if refuse else "alarm"
+        server.store.record(kind, host=host, address=_client(), detail=f"kickstart: {why}", coalesce=60)
+        if refuse:
+            raise Refused
+    decision = server.store.permit_kickstart(host, token, _client(), _is_planned(plan))
+    if decision.grant is None:
+        raise Refused
+    artifact = served.generation.artifact(host, "kickstart")
+    try:
+        return _text(_sealed(server, served, artifact, plan, decision), artifact.media_type)
+    except BootforgeError as error:
+        _record_failure(server, plan, error)
+        raise Refused from None
+
+
+def bootstrap(server: Server, host: str, token: str) -> Response:
+    """The bootstrap, for the install that holds the grant."""
+    served, plan = _plan(server, host, "bootstrap")
+    if server.store.permit_bootstrap(host, token, _client(), _is_planned(plan)).grant is None:
+        raise Refused
+    artifact = served.generation.artifact(host, "bootstrap")
+    return _text(artifact.text, artifact.media_type)
+
+
+def report(server: Server, host: str, token: str, outcome: str) -> Response:
+    """The installer says how its bootstrap went, with the bootstrap's own report as the body."""
+    _, plan = _plan(server, host, "report")
+    if outcome not in ("installed", "failed"):
+        raise Refused
+    text = request.get_data(cache=False).decode("utf-8", "replace")
+    ended: Literal["installed", "failed"] = "installed" if outcome == "installed" else "failed"
+    decision = server.store.report(host, token, _client(), _is_planned(plan), ended, "bootstrap", text)
+    if decision.grant is None:
+        raise Refused
+    return _text("ok\n")
+
+
+ROUTES = (
+    Route("/boot.ipxe", "GET", "anybody", chain),
+    Route("/m/<mac>/boot.ipxe", "GET", "machine", netboot),
+    Route("/i/<host>/<token>/kickstart", "GET", "grant", kickstart),
+    Route("/i/<host>/<token>/bootstrap", "GET", "grant", bootstrap),
+    Route("/i/<host>/<token>/report/<outcome>", "POST", "grant", report),
+)
+
+
+def kickstart_path(host: str, token: str) -> str:
+    """Where the kickstart of a grant is: the path below the server's URL."""
+    return f"/i/{host}/{token}/kickstart"
+
+
+def _plan(server: Server, host: str, what: str) -> tuple[Served, Plan]:
+    served = server.keeper.current
+    plan = served.generation.plans.get(host)
+    if plan is None:
+        server.store.record("refused", address=_client(), detail=f"{what}: no such host", coalesce=60)
+        raise Refused
+    return served, plan
+
+
+def _is_planned(plan: Plan) -> bool:
+    return _client().removeprefix("::ffff:") in {str(nic.address.ip) for nic in plan.nics if nic.address}
+
+
+def _sealed(server: Server, served: Served, artifact: Artifact, plan: Plan, decision: Decision) -> bytes:
+    assert decision.grant is not None
+    return seal(artifact, make_grant(plan, decision.grant.id, server.key, served), served.vault)
+
+
+def make_grant(plan: Plan, grant_id: str, key: ServerKey, served: Served) -> Grant:
+    """The grant as ``seal`` needs it; its URL is that of the server as the host's booting nic sees it."""
+    token = key.token(grant_id)
+    url = f"{plan.boot_nic.network.server}{kickstart_path(plan.host.text, token)}"
+    return Grant(plan.host.text, token, url, served.generation.site.revision)
+
+
+def _mismatch(plan: Plan) -> str:
+    """Why the machine that asks does not look like the planned one; '' when it does, or says nothing.
+
+    The installer sends every nic's address, in no useful order, and the serial number (anaconda, rhel-9:
+    dracut/anaconda-ks-sendheaders.sh). They identify; they never authenticate.
+    """
+    macs = set()
+    for name, value in request.environ.items():
+        if _MAC_HEADER.fullmatch(name):
+            words = str(value).split()
+            try:
+                macs.add(parse_mac(words[-1] if words else "").text)
+            except ValueError:
+                continue
+    if macs and not macs & {nic.mac.text for nic in plan.nics}:
+        return f"the machine's MAC addresses are {', '.join(sorted(macs)[:8])}"
+    serial = request.headers.get("X-System-Serial-Number", "").strip()
+    if serial and plan.serial and serial != plan.serial:
+        return f"the machine's serial number is {serial[:64]!r}"
+    return ""
