@@ -53,7 +53,6 @@ def serve(site: Path, bind: str, http_port: int, tftp_port: int, store: str | No
     from bootforge.state import default_store
 
     logging.getLogger("bootforge").setLevel(logging.INFO)
-    logging.getLogger().setLevel(logging.INFO)
     return serve(Options(site, store or default_store(), bind, http_port, tftp_port), click.echo)
 
 

@@ -1,0 +1,255 @@
+"""The store: what was permitted, what happened and what was reported. Intent is in the site, never here."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import uuid
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from ipaddress import IPv6Address, ip_address
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from bootforge.errors import UsageError
+from bootforge.store import events, grants
+from bootforge.store.database import Database
+from bootforge.store.events import EventRow, News
+from bootforge.store.grants import Ask, Decision, GrantRow, HostStatus, Outcome, Rule
+from bootforge.store.schema import clean, grant, log
+
+T = TypeVar("T")
+
+TOKEN_LENGTH = 16
+"""The least number of characters of a token."""
+LOG_BYTES = 256 * 1024
+"""The longest text that is kept of a report; of a longer one, the end."""
+LOGS_KEPT = 5
+"""Texts of one name that are kept for a host."""
+BOOT_EVENTS = 10
+"""Boots of one grant that are told one by one; netboot scripts are asked for without a token."""
+COALESCE = 60.0
+"""Seconds within which equal refusals are counted in one event."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """The text of a report; ``at`` in seconds since the epoch (UTC). Bytes that are no UTF-8 are replaced."""
+
+    id: int
+    grant_id: str
+    host: str
+    name: str
+    at: float
+    outcome: str
+    text: str
+
+
+class Store:
+    """Grants, events and logs in one database, opened by :func:`bootforge.store.open_store`. Threads may
+    share it; processes may not, each opens its own.
+
+    Every method raises StoreError (StoreLocked, UsageError) when the database cannot be read or written; then
+    nothing was permitted and nothing changed. Strings from the network may be passed as they came.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def close(self) -> None:
+        """Closes the connections; the store may not be used afterwards."""
+        self._database.close()
+
+    # --- what the operator permits
+
+    def arm(
+        self, hosts: Sequence[str], *, ttl: float, why: str, by: str, tokens: Callable[[str], str]
+    ) -> list[GrantRow]:
+        """Permits one install of each host for ``ttl`` seconds; all of them or, after an error, none.
+
+        ``tokens`` is called with each new grant's id and returns its token, of which only a hash is kept.
+        Older grants of these hosts that have not ended become 'superseded'. Answers in the order of ``hosts``,
+        duplicates once. Raises UsageError for a ``ttl`` that is not a positive number, ValueError for a token
+        that is too short.
+        """
+        if not (math.isfinite(ttl) and ttl > 0):
+            raise UsageError(f"a grant cannot last {ttl} seconds", "give a time to live such as 2h")
+        ids = {host: uuid.uuid4().hex for host in hosts}
+        hashes = {}
+        for id in ids.values():
+            token = tokens(id)
+            if len(token) < TOKEN_LENGTH:
+                raise ValueError(f"a grant's token must have at least {TOKEN_LENGTH} characters")
+            hashes[id] = grants.token_hash(token)
+        why, by = clean(why, grant.c.why), clean(by, grant.c.armed_by)
+
+        def work(connection: sa.Connection, now: float) -> list[GrantRow]:
+            rows = [GrantRow(id, host, "armed", why, by, now, now + ttl, now) for host, id in ids.items()]
+            grants.arm(connection, rows, hashes, now)
+            detail = f"by {by} until {datetime.fromtimestamp(now + ttl, UTC):%Y-%m-%dT%H:%M:%SZ}: {why}"
+            events.add_all(connection, now, [News("armed", host, detail=detail) for host in ids])
+            return rows
+
+        return self._write(work)
+
+    def disarm(self, hosts: Iterable[str], *, by: str) -> list[str]:
+        """Ends the grants of these hosts at once, whatever the install has come to.
+
+        Answers the hosts that had a grant which had not ended (an expired one counts), sorted."""
+
+        def work(connection: sa.Connection, now: float) -> list[str]:
+            ended = grants.end(connection, set(hosts), "disarmed", now)
+            events.add_all(connection, now, [News("disarmed", host, detail=f"by {by}") for host in ended])
+            return ended
+
+        hosts = list(hosts)
+        return self._write(work)
+
+    # --- what a machine may have
+
+    def permit_boot(self, host: str, address: str) -> Decision:
+        """Whether the netboot script of ``host`` boots the installer now; ``address`` is for the event."""
+        return self._permit("boot", _ask(host, address), grants.boot_rule)
+
+    def permit_kickstart(self, host: str, token: str, address: str, planned: bool) -> Decision:
+        """Whether this client may have the kickstart of ``host``. ``planned``: the plan gives ``address`` to
+        the host; any other client is permitted only when it was the first to fetch."""
+        return self._permit("kickstart", _ask(host, address, token, planned), grants.kickstart_rule)
+
+    def permit_bootstrap(self, host: str, token: str, address: str, planned: bool) -> Decision:
+        """Whether this client may have the bootstrap of ``host``; ``planned`` as for the kickstart, with a
+        first client of its own."""
+        return self._permit("bootstrap", _ask(host, address, token, planned), grants.bootstrap_rule)
+
+    def report(
+        self, host: str, token: str, address: str, planned: bool, outcome: Outcome, name: str, text: str
+    ) -> Decision:
+        """The installer says how it ended, with a text that is kept in the log under ``name``.
+
+        The first report decides. One that repeats it is permitted and changes nothing; more texts under other
+        names may follow; another outcome, or another text under the same name, is refused. The token is taken
+        out of ``text``; of more than LOG_BYTES the end is kept. Raises ValueError for an unknown outcome.
+        """
+        if outcome not in ("installed", "failed"):
+            raise ValueError(f"{outcome!r} is not an outcome of an install")
+        name = clean(name, log.c.name)
+        kept = text.replace(token, "[token]") if len(token) >= TOKEN_LENGTH else text
+        body = kept.encode("utf-8", "backslashreplace")[-LOG_BYTES:]
+        digest = hashlib.sha256(body).hexdigest()
+
+        def keep(connection: sa.Connection, now: float, of: GrantRow) -> None:
+            same = sa.select(log.c.id).where(log.c.grant_id == of.id, log.c.name == name)
+            if connection.execute(same).first() is None:
+                new = {"grant_id": of.id, "host": of.host, "name": name, "at": now, "outcome": outcome}
+                connection.execute(sa.insert(log).values(digest=digest, body=body, **new))
+                of_name = sa.and_(log.c.host == of.host, log.c.name == name)
+                newest = sa.select(log.c.id).where(of_name).order_by(log.c.id.desc()).limit(LOGS_KEPT)
+                connection.execute(sa.delete(log).where(of_name, log.c.id.not_in(newest)))
+
+        rule = partial(grants.report_rule, outcome=outcome, name=name, digest=digest)
+        return self._permit("report", _ask(host, address, token, planned), rule, keep, f"{outcome}: {name}")
+
+    # --- reading and recording
+
+    def status(self, hosts: Collection[str] | None = None) -> list[HostStatus]:
+        """The state of each host's newest grant as of now, sorted by host. A host that was never armed is not
+        in the answer. ``hosts`` None: all."""
+        with self._database.read() as connection:
+            return grants.status(connection, hosts, self._clock())
+
+    def record(
+        self,
+        kind: str,
+        *,
+        host: str = "",
+        mac: str = "",
+        address: str = "",
+        detail: str = "",
+        coalesce: float = 0,
+        own: bool = False,
+    ) -> None:
+        """Records an event. An equal one younger than ``coalesce`` seconds is counted up instead.
+
+        Rows have a share per hour and kind, and are kept apart from those of grants, unless they are our own
+        doing: nothing that a client can cause may be recorded as ``own``."""
+        news = News(kind, host, mac, address, detail, "own" if own else "stranger", coalesce)
+        self._write(lambda connection, now: events.add(connection, now, news))
+
+    def events(self, host: str | None = None, after: int | None = None, limit: int = 1000) -> list[EventRow]:
+        """Events by rising id: the newest ``limit`` of them, or those that follow the id ``after``. An event
+        that is counted up keeps its id."""
+        with self._database.read() as connection:
+            return events.read(connection, host, after, limit)
+
+    def logs(self, host: str, name: str | None = None) -> list[LogRow]:
+        """The texts that were reported for a host, oldest first."""
+        rows = sa.select(log).where(log.c.host == clean(host, log.c.host)).order_by(log.c.id)
+        if name is not None:
+            rows = rows.where(log.c.name == name)
+        with self._database.read() as connection:
+            return [_log_row(row) for row in connection.execute(rows)]
+
+    # --- transactions
+
+    def _permit(
+        self,
+        what: str,
+        ask: Ask,
+        rule: Callable[[Ask, float], Rule],
+        then: Callable[[sa.Connection, float, GrantRow], None] | None = None,
+        detail: str = "",
+    ) -> Decision:
+        def work(connection: sa.Connection, now: float) -> Decision:
+            decision = grants.decide(connection, rule(ask, now))
+            if decision.grant and then:
+                then(connection, now, decision.grant)
+            events.add(connection, now, _news(what, ask, decision, detail))
+            return decision
+
+        return self._write(work)
+
+    def _write(self, work: Callable[[sa.Connection, float], T]) -> T:
+        """Does ``work`` in one transaction, and again when another server inserted the same row meanwhile."""
+        for _ in range(4):
+            with suppress(sa.exc.IntegrityError), self._database.write() as connection:
+                return work(connection, self._clock())
+        with self._database.write() as connection:
+            return work(connection, self._clock())
+
+
+def _news(what: str, ask: Ask, decision: Decision, detail: str) -> News:
+    """The event of a decision: told of the token's owner, and in the share of whoever could cause it."""
+    if decision.grant is None:
+        stray = f" for {ask.host}" if decision.owner not in ("", ask.host) else ""
+        known = decision.owner != "" and what != "boot"  # a boot shows no token: anybody can ask
+        return News(
+            kind="refused",
+            host=decision.owner or ask.host,
+            address=ask.address,
+            detail=f"{what}{stray}: {decision.reason}",
+            source="token" if known else "stranger",
+            coalesce=COALESCE,
+        )
+    if what == "boot" and decision.grant.boots > BOOT_EVENTS:
+        return News(what, ask.host, address=ask.address, detail="again", source="token", coalesce=COALESCE)
+    return News(what, ask.host, address=ask.address, detail=detail)
+
+
+def _ask(host: str, address: str, token: str = "", planned: bool = False) -> Ask:
+    """A request, made fit for the database. An address has one form: IPv4 that arrived on an IPv6 socket is
+    the same client as without."""
+    with suppress(ValueError):
+        parsed = ip_address(address)
+        mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+        address = str(mapped or parsed)
+    return Ask(clean(host, grant.c.host), clean(address, grant.c.kickstart_address), token, planned)
+
+
+def _log_row(row: sa.Row[Any]) -> LogRow:
+    text = row.body.decode("utf-8", "replace")
+    return LogRow(row.id, row.grant_id, row.host, row.name, row.at, row.outcome, text)
