@@ -16,7 +16,7 @@ from bootforge.plan import PlanError, make_plan
 from bootforge.plan.fleet import duplicates
 from bootforge.plan.network import plan_network
 from bootforge.render import Engine, render
-from bootforge.render.dhcp import Lease, render_dnsmasq
+from bootforge.render.dhcp import Lease, Mode, render_dnsmasq
 from bootforge.resolve import ResolvedHost, Resolver, rule_problems
 from bootforge.site.load import Site, read_site
 
@@ -58,11 +58,11 @@ class Generation:
             raise NotFound(f"{name} has no artifact {kind!r}", did_you_mean(kind, artifacts))
         return artifacts[kind]
 
-    def dnsmasq(self) -> str:
+    def dnsmasq(self, mode: Mode) -> str:
         """The fleet's configuration for dnsmasq. Raises RenderError."""
         networks = [plan_network(name, spec) for name, spec in self.site.networks.items()]
         leases = [Lease(nic, plan.host if nic.boot else None) for plan in self.plans.values() for nic in plan.nics]
-        return render_dnsmasq(networks, leases, self.engine)
+        return render_dnsmasq(networks, leases, mode, self.engine)
 
     def origin_problem(self, host: str, path: Path, code: str, message: str, hint: str = "") -> Problem:
         """A problem at the line that wrote a path of a host."""

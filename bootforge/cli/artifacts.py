@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,9 @@ from bootforge.cli import options
 from bootforge.cli.output import plain, print_json, print_table
 from bootforge.errors import NotFound, UsageError
 from bootforge.model import Artifact
+
+if TYPE_CHECKING:
+    from bootforge.render.dhcp import Mode
 
 
 @click.command()
@@ -90,11 +94,18 @@ def _write(path: Path, content: bytes) -> bool:
 
 @click.command()
 @click.argument("server", type=click.Choice(["dnsmasq"]))
+@click.option(
+    "--mode",
+    type=click.Choice(["full", "proxy"]),
+    default="full",
+    show_default=True,
+    help="full: addresses and boot answers; proxy: boot answers alone, beside the DHCP server that you have.",
+)
 @options.site
 @options.verbose
-def dhcp(server: str, site: Path) -> None:
+def dhcp(server: str, mode: Mode, site: Path) -> None:
     """Print the DHCP configuration of the fleet: reservations, and what each kind of firmware boots."""
-    click.echo(options.load(site).dnsmasq(), nl=False)
+    click.echo(options.load(site).dnsmasq(mode), nl=False)
 
 
 @click.command()

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import Literal
 from urllib.parse import urlsplit
 
 from bootforge.errors import RenderError
 from bootforge.model import HostName, Network, Nic
 from bootforge.render.engine import Engine
+
+Mode = Literal["full", "proxy"]
 
 LOADER_BIOS = "undionly.kpxe"
 LOADER_X64 = "snponly.efi"
@@ -34,8 +37,10 @@ class Subnet:
     leases: tuple[Lease, ...]
 
 
-def render_dnsmasq(networks: Iterable[Network], leases: Iterable[Lease], engine: Engine) -> str:
-    """A configuration file for dnsmasq(8) that serves DHCP on every network with a server, and nothing else.
+def render_dnsmasq(networks: Iterable[Network], leases: Iterable[Lease], mode: Mode, engine: Engine) -> str:
+    """A configuration file for dnsmasq(8) that serves every network with a server: DHCP in full, or only the boot
+    answers (proxyDHCP) beside a server that gives the addresses. Nothing else is served.
+
     Raises RenderError when a server's URL names a host instead of an address: firmware needs the address."""
     by_network: dict[str, list[Lease]] = {}
     for lease in leases:
@@ -51,7 +56,8 @@ def render_dnsmasq(networks: Iterable[Network], leases: Iterable[Lease], engine:
         for network in sorted(networks, key=lambda network: network.name)
         if network.server
     ]
-    return engine.render("dhcp/dnsmasq.conf.j2", subnets=tuple(subnets), bios=LOADER_BIOS, x64=LOADER_X64)
+    template = {"full": "dhcp/dnsmasq.conf.j2", "proxy": "dhcp/dnsmasq-proxy.conf.j2"}[mode]
+    return engine.render(template, subnets=tuple(subnets), bios=LOADER_BIOS, x64=LOADER_X64)
 
 
 def _address(network: Network) -> str:

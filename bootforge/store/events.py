@@ -82,50 +82,53 @@ class News:
         }
 
 
+_INSERT = sa.insert(event)
+_TEXTS = ("source", "kind", "host", "mac", "address", "detail")
+_newest_equal = (
+    sa.select(sa.func.max(event.c.id))
+    .where(event.c.at > sa.bindparam("since"), *(event.c[name] == sa.bindparam(f"same_{name}") for name in _TEXTS))
+    .scalar_subquery()
+)
+_COUNT_UP = sa.update(event).where(event.c.id == _newest_equal).values(count=event.c.count + 1)
+_SHARE = {
+    group: sa.select(sa.func.count()).where(
+        event.c.source == sa.bindparam("of"),
+        event.c.at > sa.bindparam("since"),
+        event.c[group] == sa.bindparam("group"),
+    )
+    for group in ("host", "kind")
+}
+
+
 def add(connection: sa.Connection, now: float, news: News) -> None:
     """Records one event, within its source's share of the table."""
     values = news.values()
     if news.coalesce and _count_up(connection, now, values, news.coalesce):
         return
     quota = QUOTAS[news.source]
-    if quota.hourly:
-        group = event.c[quota.group]
-        share = sa.select(sa.func.count()).where(
-            event.c.source == news.source, event.c.at > now - HOUR, group == values[quota.group]
-        )
-        if (connection.scalar(share) or 0) >= quota.hourly:
-            values |= {
-                "kind": "flood",
-                "mac": "",
-                "address": "",
-                "detail": f"more than {quota.hourly} in an hour",
-            }
-            if quota.group != "host":
+    if quota.group:
+        of = {"of": news.source, "since": now - HOUR, "group": values[quota.group]}
+        if (connection.scalar(_SHARE[quota.group], of) or 0) >= quota.hourly:
+            values |= {"kind": "flood", "mac": "", "address": "", "detail": f"more than {quota.hourly} in an hour"}
+            if quota.group == "kind":
                 values |= {"host": "", "detail": f"{values['detail']}: {clean(news.kind, event.c.kind)}"}
             if _count_up(connection, now, values, HOUR):
                 return
-    _insert(connection, now, values)
+    key = connection.execute(_INSERT, {"at": now, "last": now, **values}).inserted_primary_key
+    if key is not None and key[0] % PRUNE_EVERY == 0:
+        prune(connection)
+
+
+def _count_up(connection: sa.Connection, now: float, values: dict[str, str], age: float) -> bool:
+    same = {f"same_{name}": value for name, value in values.items()}
+    return connection.execute(_COUNT_UP, {"last": now, "since": now - age, **same}).rowcount > 0
 
 
 def add_all(connection: sa.Connection, now: float, news: list[News]) -> None:
     """Records many events of our own doing, such as the arming of a thousand hosts, in one statement."""
     if news:
         rows = [{"at": now, "last": now, **one.values()} for one in news]
-        connection.execute(sa.insert(event), rows)
-        prune(connection)
-
-
-def _count_up(connection: sa.Connection, now: float, values: dict[str, str], age: float) -> bool:
-    equal = [event.c[name] == value for name, value in values.items()]
-    newest = sa.select(sa.func.max(event.c.id)).where(event.c.at > now - age, *equal).scalar_subquery()
-    counted = sa.update(event).where(event.c.id == newest).values(count=event.c.count + 1, last=now)
-    return connection.execute(counted).rowcount > 0
-
-
-def _insert(connection: sa.Connection, now: float, values: dict[str, str]) -> None:
-    result = connection.execute(sa.insert(event).values(at=now, last=now, **values))
-    key = result.inserted_primary_key
-    if key is not None and key[0] % PRUNE_EVERY == 0:
+        connection.execute(_INSERT, rows)
         prune(connection)
 
 

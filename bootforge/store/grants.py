@@ -12,7 +12,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy.sql.functions import coalesce
 
 from bootforge.store.schema import LIVE, State, clean, grant, log
 
@@ -98,24 +99,14 @@ class HostStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """A machine's request: for which host, from where, with which token, and whether the plan gives that
-    address to the host."""
-
-    host: str
-    address: str
-    token: str
-    planned: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Rule:
-    """A permission: which grants it is about, what must hold, what then changes."""
+    """A permission, as statements made once: the transition, and the grant or the reason. ``asks`` are the
+    parameters that they take."""
 
-    about: ColumnElement[bool]
-    checks: Sequence[tuple[Reason, ColumnElement[bool]]]
-    changes: Mapping[str, Any]
-    absent: Reason = "unknown token"
+    transition: sa.Update
+    newest: sa.Select[Any]
+    asks: frozenset[str]
+    absent: Reason
 
 
 def token_hash(token: str) -> str:
@@ -123,134 +114,144 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "backslashreplace")).hexdigest()
 
 
-def boot_rule(ask: Ask, now: float) -> Rule:
-    """Boot permission: until the grant expires, and to repeat a lost boot shortly after the first kickstart
-    fetch. The netboot script is asked for without a token, so the host's newest grant counts."""
-    g = grant.c
-    first = g.state == "armed"
-    unfetched = g.kickstart_at.is_(None)
-    return Rule(
-        about=g.host == ask.host,
-        absent="not armed",
-        checks=[
-            ("disarmed", g.state != "disarmed"),
-            ("spent", g.state.in_(("armed", "booting", "installing"))),
-            ("expired", or_(~unfetched, g.expires > now)),
-            ("spent", or_(unfetched, (g.kickstart_at > now - BOOT_GRACE) & (g.retries < BOOT_RETRIES))),
-        ],
-        changes={
-            "state": sa.case((first, "booting"), else_=g.state),
-            "changed": sa.case((first, now), else_=g.changed),
-            "boots": g.boots + 1,
-            "boot_at": now,
-            "retries": sa.case((unfetched, 0), else_=g.retries + 1),
-        },
-    )
+def _rule(
+    about: ColumnElement[bool],
+    checks: Sequence[tuple[Reason, ColumnElement[bool]]],
+    changes: Mapping[str, Any],
+    absent: Reason = "unknown token",
+) -> Rule:
+    """``about``: which grant is asked for; ``checks``: what must hold, and the reason when it does not (a check is
+    true or false, never NULL, when those before it hold); ``changes``: the new values."""
+    transition = sa.update(grant).where(about, *(check for _, check in checks)).values(changes)
+    why = sa.case(*((~check, sa.literal(reason)) for reason, check in checks), else_="try again")
+    newest = sa.select(grant, why.label("reason")).where(about).order_by(grant.c.seq.desc()).limit(1)
+    asks = frozenset(name for name in transition.compile().params if name.startswith("ask_"))
+    return Rule(transition, newest, asks, absent)
 
 
-def kickstart_rule(ask: Ask, now: float) -> Rule:
-    """Kickstart permission: first before the grant expires, then often within a window, to one client."""
-    g = grant.c
-    unfetched = g.kickstart_at.is_(None)
-    in_use = (g.kickstart_at > now - KICKSTART_WINDOW) & (g.kickstarts < KICKSTART_FETCHES)
-    return Rule(
-        about=g.token_hash == token_hash(ask.token),
-        checks=[
-            *_in_force(ask),
-            ("spent", g.state.in_(("armed", "booting", "installing"))),
-            ("expired", or_(~unfetched, g.expires > now)),
-            ("used up", or_(unfetched, in_use)),
-            ("another client", _same_client(ask, g.kickstart_address)),
-        ],
-        changes={
-            **_enter("installing", now),
-            "kickstarts": g.kickstarts + 1,
-            "kickstart_at": sa.func.coalesce(g.kickstart_at, now),
-            "kickstart_address": sa.func.coalesce(g.kickstart_address, ask.address),
-        },
-    )
+_g = grant.c
+_now = sa.bindparam("ask_now", type_=sa.Double)
+_host = sa.bindparam("ask_host", type_=sa.String)
+_hash = sa.bindparam("ask_hash", type_=sa.String)
+_address = sa.bindparam("ask_address", type_=sa.String)
+_planned = sa.bindparam("ask_planned", type_=sa.Boolean)
+_outcome = sa.bindparam("ask_outcome", type_=sa.String)
+_name = sa.bindparam("ask_name", type_=sa.String)
+_digest = sa.bindparam("ask_digest", type_=sa.String)
 
 
-def bootstrap_rule(ask: Ask, now: float) -> Rule:
-    """Bootstrap permission: after the kickstart, while the install lasts, to one client of its own
-    (NetworkManager may hold another lease than dracut)."""
-    g = grant.c
-    return Rule(
-        about=g.token_hash == token_hash(ask.token),
-        checks=[
-            *_in_force(ask),
-            ("spent", g.state.not_in(("installed", "failed"))),
-            *_during_install(now),
-            ("used up", g.bootstraps < BOOTSTRAP_FETCHES),
-            ("another client", _same_client(ask, g.bootstrap_address)),
-        ],
-        changes={
-            **_enter("bootstrapping", now),
-            "bootstraps": g.bootstraps + 1,
-            "bootstrap_at": sa.func.coalesce(g.bootstrap_at, now),
-            "bootstrap_address": sa.func.coalesce(g.bootstrap_address, ask.address),
-        },
-    )
-
-
-def report_rule(ask: Ask, now: float, *, outcome: Outcome, name: str, digest: str) -> Rule:
-    """Report permission: after the kickstart, while the install lasts, from the client that fetched the
-    kickstart or the bootstrap, and never against what was reported before."""
-    g = grant.c
-    same_name = sa.select(log.c.id).where(log.c.grant_id == g.id, log.c.name == name)
-    return Rule(
-        about=g.token_hash == token_hash(ask.token),
-        checks=[
-            *_in_force(ask),
-            *_during_install(now),
-            ("contradicts", g.state.in_(("installing", "bootstrapping", outcome))),
-            ("contradicts", ~same_name.where(log.c.digest != digest).exists()),
-            ("used up", g.reports < REPORTS),
-            ("another client", _same_client(ask, g.bootstrap_address, g.kickstart_address)),
-        ],
-        changes={
-            **_enter(outcome, now),
-            "reports": g.reports + 1,
-            "report_at": sa.func.coalesce(g.report_at, now),
-            "bootstrap_address": sa.func.coalesce(g.bootstrap_address, ask.address),
-        },
-    )
-
-
-def _in_force(ask: Ask) -> list[tuple[Reason, ColumnElement[bool]]]:
-    return [
-        ("token of another host", grant.c.host == ask.host),
-        ("disarmed", grant.c.state != "disarmed"),
-        ("superseded", grant.c.state != "superseded"),
-    ]
-
-
-def _during_install(now: float) -> list[tuple[Reason, ColumnElement[bool]]]:
-    return [
-        ("no kickstart yet", grant.c.kickstart_at.is_not(None)),
-        ("too late", grant.c.kickstart_at > now - INSTALL_WINDOW),
-    ]
-
-
-def _same_client(ask: Ask, first: sa.Column[Any], *also: sa.Column[Any]) -> ColumnElement[bool]:
+def _same_client(first: ColumnElement[Any], *also: ColumnElement[Any]) -> ColumnElement[bool]:
     # An address that is not known is nobody's: it never counts as the first fetcher's.
-    if ask.planned or not ask.address:
-        return sa.literal(ask.planned)
-    return or_(first.is_(None), *(column == ask.address for column in (first, *also)))
+    return or_(_planned, and_(_address != "", or_(first.is_(None), *(one == _address for one in (first, *also)))))
 
 
-def _enter(state: State, now: float) -> dict[str, Any]:
-    return {"state": state, "changed": sa.case((grant.c.state == state, grant.c.changed), else_=now)}
+def _enter(state: str | ColumnElement[str]) -> dict[str, Any]:
+    return {"state": state, "changed": sa.case((_g.state == state, _g.changed), else_=_now)}
 
 
-def decide(connection: sa.Connection, rule: Rule) -> Decision:
+_unfetched = _g.kickstart_at.is_(None)
+_before_bootstrap = _g.state.in_(("armed", "booting", "installing"))
+_in_time: tuple[Reason, ColumnElement[bool]] = ("expired", or_(~_unfetched, _g.expires > _now))
+_in_force: tuple[tuple[Reason, ColumnElement[bool]], ...] = (
+    ("token of another host", _g.host == _host),
+    ("disarmed", _g.state != "disarmed"),
+    ("superseded", _g.state != "superseded"),
+)
+_during_install: tuple[tuple[Reason, ColumnElement[bool]], ...] = (
+    ("no kickstart yet", ~_unfetched),
+    ("too late", _g.kickstart_at > _now - INSTALL_WINDOW),
+)
+
+BOOT = _rule(
+    # The netboot script is asked for without a token, so the host's newest grant counts.
+    about=_g.host == _host,
+    absent="not armed",
+    checks=[
+        ("disarmed", _g.state != "disarmed"),
+        ("spent", _before_bootstrap),
+        _in_time,
+        ("spent", or_(_unfetched, and_(_g.kickstart_at > _now - BOOT_GRACE, _g.retries < BOOT_RETRIES))),
+    ],
+    changes={
+        **_enter(sa.case((_g.state == "armed", "booting"), else_=_g.state)),
+        "boots": _g.boots + 1,
+        "boot_at": _now,
+        "retries": sa.case((_unfetched, 0), else_=_g.retries + 1),
+    },
+)
+"""Until the grant expires, and to repeat a lost boot shortly after the first kickstart fetch."""
+
+KICKSTART = _rule(
+    about=_g.token_hash == _hash,
+    checks=[
+        *_in_force,
+        ("spent", _before_bootstrap),
+        _in_time,
+        (
+            "used up",
+            or_(
+                _unfetched,
+                and_(_g.kickstart_at > _now - KICKSTART_WINDOW, _g.kickstarts < KICKSTART_FETCHES),
+            ),
+        ),
+        ("another client", _same_client(_g.kickstart_address)),
+    ],
+    changes={
+        **_enter("installing"),
+        "kickstarts": _g.kickstarts + 1,
+        "kickstart_at": coalesce(_g.kickstart_at, _now),
+        "kickstart_address": coalesce(_g.kickstart_address, _address),
+    },
+)
+"""First before the grant expires, then some times within a window, to one client."""
+
+BOOTSTRAP = _rule(
+    about=_g.token_hash == _hash,
+    checks=[
+        *_in_force,
+        ("spent", _g.state.not_in(("installed", "failed"))),
+        *_during_install,
+        ("used up", _g.bootstraps < BOOTSTRAP_FETCHES),
+        ("another client", _same_client(_g.bootstrap_address)),
+    ],
+    changes={
+        **_enter("bootstrapping"),
+        "bootstraps": _g.bootstraps + 1,
+        "bootstrap_at": coalesce(_g.bootstrap_at, _now),
+        "bootstrap_address": coalesce(_g.bootstrap_address, _address),
+    },
+)
+"""After the kickstart, while the install lasts, to one client of its own: NetworkManager may hold another lease
+than dracut."""
+
+_same_name = sa.select(log.c.id).where(log.c.grant_id == _g.id, log.c.name == _name)
+
+REPORT = _rule(
+    about=_g.token_hash == _hash,
+    checks=[
+        *_in_force,
+        *_during_install,
+        ("contradicts", or_(_g.state.in_(("installing", "bootstrapping")), _g.state == _outcome)),
+        ("contradicts", ~_same_name.where(log.c.digest != _digest).exists()),
+        ("used up", _g.reports < REPORTS),
+        ("another client", _same_client(_g.bootstrap_address, _g.kickstart_address)),
+    ],
+    changes={
+        **_enter(_outcome),
+        "reports": _g.reports + 1,
+        "report_at": coalesce(_g.report_at, _now),
+        "bootstrap_address": coalesce(_g.bootstrap_address, _address),
+    },
+)
+"""After the kickstart, while the install lasts, from the client that fetched the kickstart or the bootstrap, and
+never against what was reported before."""
+
+
+def decide(connection: sa.Connection, rule: Rule, ask: Mapping[str, Any]) -> Decision:
     """Applies a rule: the transition and the grant, or nothing and the reason."""
-    holds = [check for _, check in rule.checks]
-    transition = sa.update(grant).where(rule.about, *holds).values(rule.changes)
-    permitted = connection.execute(transition).rowcount > 0
-    why = sa.case(*((~check, sa.literal(reason)) for reason, check in rule.checks), else_="try again")
-    newest = sa.select(grant, why.label("reason")).where(rule.about).order_by(grant.c.seq.desc()).limit(1)
-    row = connection.execute(newest).one_or_none()
+    asked = {name: value for name, value in ask.items() if name in rule.asks}
+    permitted = connection.execute(rule.transition, asked).rowcount > 0
+    row = connection.execute(rule.newest, asked).one_or_none()
     if row is None:
         return Decision(None, rule.absent)
     if permitted:

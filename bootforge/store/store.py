@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from ipaddress import IPv6Address, ip_address
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -19,7 +19,7 @@ from bootforge.errors import UsageError
 from bootforge.store import events, grants
 from bootforge.store.database import Database
 from bootforge.store.events import EventRow, News
-from bootforge.store.grants import Ask, Decision, GrantRow, HostStatus, Outcome, Rule
+from bootforge.store.grants import Decision, GrantRow, HostStatus, Outcome, Rule
 from bootforge.store.schema import clean, grant, log
 
 T = TypeVar("T")
@@ -114,17 +114,17 @@ class Store:
 
     def permit_boot(self, host: str, address: str) -> Decision:
         """Whether the netboot script of ``host`` boots the installer now; ``address`` is for the event."""
-        return self._permit("boot", _ask(host, address), grants.boot_rule)
+        return self._permit("boot", grants.BOOT, host, address)
 
     def permit_kickstart(self, host: str, token: str, address: str, planned: bool) -> Decision:
         """Whether this client may have the kickstart of ``host``. ``planned``: the plan gives ``address`` to
         the host; any other client is permitted only when it was the first to fetch."""
-        return self._permit("kickstart", _ask(host, address, token, planned), grants.kickstart_rule)
+        return self._permit("kickstart", grants.KICKSTART, host, address, token, planned)
 
     def permit_bootstrap(self, host: str, token: str, address: str, planned: bool) -> Decision:
         """Whether this client may have the bootstrap of ``host``; ``planned`` as for the kickstart, with a
         first client of its own."""
-        return self._permit("bootstrap", _ask(host, address, token, planned), grants.bootstrap_rule)
+        return self._permit("bootstrap", grants.BOOTSTRAP, host, address, token, planned)
 
     def report(
         self, host: str, token: str, address: str, planned: bool, outcome: Outcome, name: str, text: str
@@ -151,8 +151,9 @@ class Store:
                 newest = sa.select(log.c.id).where(of_name).order_by(log.c.id.desc()).limit(LOGS_KEPT)
                 connection.execute(sa.delete(log).where(of_name, log.c.id.not_in(newest)))
 
-        rule = partial(grants.report_rule, outcome=outcome, name=name, digest=digest)
-        return self._permit("report", _ask(host, address, token, planned), rule, keep, f"{outcome}: {name}")
+        what = {"ask_outcome": outcome, "ask_name": name, "ask_digest": digest}
+        detail = f"{outcome}: {name}"
+        return self._permit("report", grants.REPORT, host, address, token, planned, what, keep, detail)
 
     # --- reading and recording
 
@@ -199,16 +200,24 @@ class Store:
     def _permit(
         self,
         what: str,
-        ask: Ask,
-        rule: Callable[[Ask, float], Rule],
+        rule: Rule,
+        host: str,
+        address: str,
+        token: str = "",
+        planned: bool = False,
+        more: Mapping[str, str] = MappingProxyType({}),
         then: Callable[[sa.Connection, float, GrantRow], None] | None = None,
         detail: str = "",
     ) -> Decision:
+        host, address = clean(host, grant.c.host), _plain(address)
+        ask = {"ask_host": host, "ask_address": address, "ask_planned": planned, **more}
+        ask["ask_hash"] = grants.token_hash(token)
+
         def work(connection: sa.Connection, now: float) -> Decision:
-            decision = grants.decide(connection, rule(ask, now))
+            decision = grants.decide(connection, rule, {**ask, "ask_now": now})
             if decision.grant and then:
                 then(connection, now, decision.grant)
-            events.add(connection, now, _news(what, ask, decision, detail))
+            events.add(connection, now, _news(what, host, address, decision, detail))
             return decision
 
         return self._write(work)
@@ -222,32 +231,31 @@ class Store:
             return work(connection, self._clock())
 
 
-def _news(what: str, ask: Ask, decision: Decision, detail: str) -> News:
+def _news(what: str, host: str, address: str, decision: Decision, detail: str) -> News:
     """The event of a decision: told of the token's owner, and in the share of whoever could cause it."""
     if decision.grant is None:
-        stray = f" for {ask.host}" if decision.owner not in ("", ask.host) else ""
+        stray = f" for {host}" if decision.owner not in ("", host) else ""
         known = decision.owner != "" and what != "boot"  # a boot shows no token: anybody can ask
         return News(
             kind="refused",
-            host=decision.owner or ask.host,
-            address=ask.address,
+            host=decision.owner or host,
+            address=address,
             detail=f"{what}{stray}: {decision.reason}",
             source="token" if known else "stranger",
             coalesce=COALESCE,
         )
     if what == "boot" and decision.grant.boots > BOOT_EVENTS:
-        return News(what, ask.host, address=ask.address, detail="again", source="token", coalesce=COALESCE)
-    return News(what, ask.host, address=ask.address, detail=detail)
+        return News(what, host, address=address, detail="again", source="token", coalesce=COALESCE)
+    return News(what, host, address=address, detail=detail)
 
 
-def _ask(host: str, address: str, token: str = "", planned: bool = False) -> Ask:
-    """A request, made fit for the database. An address has one form: IPv4 that arrived on an IPv6 socket is
-    the same client as without."""
+def _plain(address: str) -> str:
+    """The one form of an address: IPv4 that arrived on an IPv6 socket is the same client as without."""
     with suppress(ValueError):
         parsed = ip_address(address)
         mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
         address = str(mapped or parsed)
-    return Ask(clean(host, grant.c.host), clean(address, grant.c.kickstart_address), token, planned)
+    return clean(address, grant.c.kickstart_address)
 
 
 def _log_row(row: sa.Row[Any]) -> LogRow:
