@@ -26,6 +26,7 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _INT = re.compile(r"0|[1-9][0-9]{0,17}")
 _SIZE = re.compile(r"([1-9][0-9]{0,11}) ?(MiB|GiB|TiB)")
 _URL = re.compile(r"https?://[A-Za-z0-9._~\[\]:-]+(/[A-Za-z0-9._~:@!$&'()*+,;=%/-]*)?")
+_SERVER = re.compile(r"http://[A-Za-z0-9.-]+(:[1-9][0-9]{0,4})?")
 _WORD = re.compile(r"[^\s\"'\\`]+")
 _PACKAGE = re.compile(r"@\^?[A-Za-z0-9][A-Za-z0-9_.+-]*|[A-Za-z0-9][A-Za-z0-9_.+-]*(\.[a-z0-9_]+)?")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
@@ -97,6 +98,13 @@ def parse_host(text: str) -> HostName:
 def parse_url(text: str) -> str:
     if not _URL.fullmatch(text):
         raise ValueError(f"{text!r} is not an http or https URL without query, user or blanks")
+    return text.rstrip("/")
+
+
+def parse_server(text: str) -> str:
+    """The base URL of this server; paths are ours, and iPXE's usual BIOS builds have no HTTPS."""
+    if not _SERVER.fullmatch(text.rstrip("/")):
+        raise ValueError(f"{text!r} is not a server; write http://ADDRESS or http://ADDRESS:PORT")
     return text.rstrip("/")
 
 
@@ -187,6 +195,7 @@ Bool = Annotated[bool, *_scalar(parse_bool, enum=["true", "false"])]
 Size = Annotated[int, *_scalar(parse_size, _SIZE.pattern)]
 Host = Annotated[HostName, *_scalar(parse_host)]
 Url = Annotated[str, FACTS, *_scalar(parse_url, _URL.pattern)]
+Server = Annotated[str, *_scalar(parse_server, _SERVER.pattern)]
 Timezone = Annotated[str, *_scalar(parse_timezone)]
 Language = Annotated[str, *_scalar(_matching(_LANGUAGE, "a language as in en_US.UTF-8"), _LANGUAGE.pattern)]
 Word = Annotated[str, *_scalar(_matching(_WORD, "one word without blanks or quotes"), _WORD.pattern)]

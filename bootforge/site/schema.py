@@ -25,6 +25,7 @@ from bootforge.site.scalars import (
     Package,
     Range,
     SecretName,
+    Server,
     SitePath,
     Size,
     Subnet,
@@ -143,7 +144,7 @@ class NetworkSpec(Model):
     gateway: Address | None = Field(None, description="The default router.")
     dns: tuple[Address, ...] = Field((), description="Name servers.")
     range: Range | None = Field(None, description="Addresses that DHCP may give to unknown machines.")
-    server: Url | None = Field(None, description="This server's URL as seen from the network.")
+    server: Server | None = Field(None, description="This server's URL as seen from the network.")
     bridge: Word | None = Field(None, description="The dom0 bridge that guests on it are plugged into.")
 
 
