@@ -5,6 +5,7 @@ Here, and only here, what planners say about paths becomes problems at lines.
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -72,7 +73,20 @@ class Generation:
 
 def build_generation(root: FilePath | str) -> Generation:
     """Loads, resolves and plans a whole site. Raises UsageError, or SiteError with everything that is wrong
-    with the site, each problem once however many hosts have it."""
+    with the site, each problem once however many hosts have it.
+
+    The garbage collector pauses meanwhile: a site is a great many small objects that all stay, and looking through
+    them again and again costs more than making them."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _build(root)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _build(root: FilePath | str) -> Generation:
     site, problems = read_site(root)
     problems += rule_problems(site)
     engine: Engine | None = None

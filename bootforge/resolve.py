@@ -22,7 +22,7 @@ from bootforge.site.kinds import Atomic, Kind, Scalar, kind_at
 from bootforge.site.layer import Layer, Merged, merge
 from bootforge.site.load import HOST, Profile, Rule, Site
 from bootforge.site.schema import ASSIGNED, HostSpec
-from bootforge.site.values import value_problems
+from bootforge.site.values import typed
 
 T = TypeVar("T")
 
@@ -69,10 +69,9 @@ class Resolver:
         merged = _joined(chosen, merged)
         merged = self.interpolate(merged, {**facts, "release": profile.release, "arch": profile.arch}, name)
         problems = [replace(problem, host=name) for problem in merged.problems]
-        problems += value_problems(HostSpec, merged, layer.origin, name)
-        if problems:
+        spec = typed(HostSpec, merged, layer.origin, problems, name)
+        if problems or spec is None:
             raise SiteError(problems)
-        spec = HostSpec.model_validate(merged.tree())
         return ResolvedHost(
             HostName(name),
             profile.release,

@@ -7,9 +7,6 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import TypeVar
-
-from pydantic import ValidationError
 
 from bootforge.errors import Problem, SiteError, UsageError, did_you_mean
 from bootforge.model import Origin
@@ -23,7 +20,6 @@ from bootforge.site.scalars import parse_host
 from bootforge.site.schema import (
     ASSIGNED,
     HostSpec,
-    Model,
     NetworkSpec,
     PolicySpec,
     ProfileHead,
@@ -31,12 +27,11 @@ from bootforge.site.schema import (
     SiteFile,
 )
 from bootforge.site.tree import Map, Node, Seq, Text, parse_yaml
-from bootforge.site.values import value_problems
+from bootforge.site.values import typed
 
 HOST = kind_of_model(HostSpec)
 SETTINGS = tuple(key for key in HOST.fields if key not in ASSIGNED)
 _DECIDED = {key: f"set {key} under 'assign:' in rules.yaml, in 'defaults:' or at the host" for key in ASSIGNED}
-M = TypeVar("M", bound=Model)
 _MAX_FILE = 4 * 1024 * 1024
 
 
@@ -229,7 +224,7 @@ class _Loader:
                 "drop the suffix",
             )
         merged = merge(Merged(), [layer])
-        return self.typed(SiteFile, merged, tree.origin), merged, defaults
+        return typed(SiteFile, merged, tree.origin, self.problems), merged, defaults
 
     def named(self, directory: str) -> Iterable[tuple[str, Node | None, str]]:
         for name in self.files:
@@ -257,12 +252,12 @@ class _Loader:
         rest = Map(tuple(entry for entry in entries if entry.key not in ProfileHead.model_fields), Origin(file))
         layer = self.host_layer(name, rest, f"profile {name}", file)
         flat = flatten(head, kind_of_model(ProfileHead), f"profile {name}", Origin(file), self.problems)
-        typed = self.typed(ProfileHead, merge(Merged(), [flat]), Origin(file))
-        if typed and typed.release not in RELEASES:
+        found = typed(ProfileHead, merge(Merged(), [flat]), Origin(file), self.problems)
+        if found and found.release not in RELEASES:
             at = flat.says[("release",)].origin
-            self.fault(at, "BF030", f"no release {typed.release!r}", did_you_mean(typed.release, RELEASES))
+            self.fault(at, "BF030", f"no release {found.release!r}", did_you_mean(found.release, RELEASES))
             return None
-        return Profile(name, typed.release, typed.arch, layer) if typed else None
+        return Profile(name, found.release, found.arch, layer) if found else None
 
     def patterns(
         self, settings: SiteFile | None, origins: Merged, alphabets: Mapping[str, tuple[str, ...]]
@@ -357,14 +352,7 @@ class _Loader:
     def typed_alone(self, layer: Layer) -> None:
         """A layer by itself, so that a typo in a role that nobody uses is found; what it lacks, others may have."""
         merged = Merged({path: said for path, said in layer.says.items()})
-        self.problems.extend(value_problems(HostSpec, merged, layer.origin, alone=True))
-
-    def typed(self, model: type[M], merged: Merged, origin: Origin) -> M | None:
-        self.problems.extend(value_problems(model, merged, origin))
-        try:
-            return model.model_validate(merged.tree())
-        except ValidationError:
-            return None
+        typed(HostSpec, merged, layer.origin, self.problems, alone=True)
 
     # what one file cannot say about itself
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -10,20 +10,23 @@ from bootforge.errors import Problem
 from bootforge.model import Origin, Path, dotted
 from bootforge.site.layer import Merged
 
+M = TypeVar("M", bound=BaseModel)
 
-def value_problems(
-    model: type[BaseModel], merged: Merged, origin: Origin, host: str = "", *, alone: bool = False
-) -> list[Problem]:
-    """What the schema says about merged text, each at its line. ``alone`` forgives what is missing."""
+
+def typed(
+    model: type[M], merged: Merged, origin: Origin, problems: list[Problem], host: str = "", *, alone: bool = False
+) -> M | None:
+    """Merged text as the schema's values; None when the schema refuses some, which are then added to ``problems``,
+    each at its line. ``alone``: a layer by itself, so what is missing is forgiven and a ``{fact}`` may stand."""
     try:
-        model.model_validate(merged.tree(), context={"layer": alone})
-        return []
+        return model.model_validate(merged.tree(), context={"layer": alone})
     except ValidationError as error:
-        return [
+        problems += [
             _value_problem(found, merged, origin, host)
             for found in error.errors(include_url=False, include_input=False)
             if not (alone and found["type"] == "missing")
         ]
+        return None
 
 
 def _value_problem(found: Any, merged: Merged, origin: Origin, host: str) -> Problem:
