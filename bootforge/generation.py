@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
@@ -20,6 +20,11 @@ from bootforge.render import Engine, render
 from bootforge.render.dhcp import Lease, Mode, render_dnsmasq
 from bootforge.resolve import ResolvedHost, Resolver, rule_problems
 from bootforge.site.load import Site, read_site
+
+_CONSEQUENCES = frozenset(
+    ("BF019", "BF021", "BF022", "BF023", "BF025", "BF040", "BF042", "BF043", "BF044", "BF046", "BF048")
+)
+"""Codes of what a host lacks: said only when every file that speaks of it could be read without a problem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +93,16 @@ def build_generation(root: FilePath | str) -> Generation:
 
 def _build(root: FilePath | str) -> Generation:
     site, problems = read_site(root)
-    problems += rule_problems(site)
+    if site.whole:
+        problems += rule_problems(site)
+    faulty = {problem.origin.file for problem in problems}
     engine: Engine | None = None
     try:
         engine = Engine(site.files)
     except SiteError as error:
         problems += error.problems
+    if not site.whole:
+        raise SiteError(once(problems))
     resolver = Resolver(site)
     hosts: dict[str, ResolvedHost] = {}
     plans: dict[str, Plan] = {}
@@ -102,23 +111,30 @@ def _build(root: FilePath | str) -> Generation:
             host = hosts[name] = resolver.resolve(name)
             plans[name] = make_plan(site, host)
         except SiteError as error:
-            problems += error.problems
+            problems += _causes(error.problems, faulty, resolver, name)
         except PlanError as error:
-            problems += [
+            found = [
                 Problem(host.merged.origin(fault.path, host.origin), fault.code, fault.message, fault.hint, name)
                 for fault in error.faults
             ]
+            problems += _causes(found, faulty, resolver, name)
     for shared in duplicates(plans.values()):
         origin, first = (
             hosts[name].merged.origin(path, hosts[name].origin)
             for name, path in ((shared.second, shared.path), (shared.first, shared.first_path))
         )
         message = f"{shared.what} is {shared.first}'s already, at {first}"
-        problems.append(Problem(origin, "BF050", message, "every host needs its own", shared.second))
+        problems.append(Problem(origin, "BF050", message, "every host and every nic needs its own", shared.second))
     if problems or engine is None:
         raise SiteError(once(problems))
     by_mac = {nic.mac.text: name for name, plan in plans.items() for nic in plan.nics}
     return Generation(site, engine, hosts, plans, by_mac)
+
+
+def _causes(found: Iterable[Problem], faulty: Collection[str], resolver: Resolver, name: str) -> list[Problem]:
+    """Problems of a host, without those that may only follow from a problem in a file that speaks of it."""
+    doubtful = bool(faulty) and not resolver.files(name).isdisjoint(faulty)
+    return [problem for problem in found if not (doubtful and problem.code in _CONSEQUENCES)]
 
 
 def once(problems: list[Problem]) -> list[Problem]:
@@ -132,7 +148,8 @@ def once(problems: list[Problem]) -> list[Problem]:
         if any(not problem.host for problem in same) or not hosts:
             found.append(next(problem for problem in same if not problem.host))
             continue
-        more = f" (and {len(hosts) - 1} hosts like it)" if len(hosts) > 1 else ""
+        others = len(hosts) - 1
+        more = f" (and {others} host{'s' if others > 1 else ''} like it)" if others else ""
         first = next(problem for problem in same if problem.host == hosts[0])
         found.append(Problem(first.origin, first.code, first.message + more, first.hint, hosts[0], first.severity))
     return found

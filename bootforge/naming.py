@@ -17,6 +17,7 @@ from bootforge.errors import did_you_mean
 CAPTURE = re.compile(r"\{([a-z][a-z0-9_]*)(?::([a-z]+))?\}")
 _LABEL = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _WORD = "[a-z](?:[a-z0-9-]*[a-z])?"
+_NONE = "the site declares none: roles/NAME.yaml, environments:, or 'site:' of a network"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Pattern:
         match = self.loose.fullmatch(name)
         for fact, word in match.groupdict().items() if match else ():
             if fact in self.alphabets and word not in self.alphabets[fact]:
-                return f"no {fact} {word!r}; {did_you_mean(word, self.alphabets[fact])}".rstrip("; ")
+                return f"no {fact} {word!r}; {did_you_mean(word, self.alphabets[fact]) or _NONE}"
         return ""
 
 
@@ -69,6 +70,8 @@ def compile_pattern(source: str, alphabets: Mapping[str, Collection[str]]) -> Pa
         key, colon, value = word.partition(":")
         if not colon or not key or not value:
             raise ValueError(f"{word!r} after '=' is not a fact; write fact:value")
+        if key in alphabets and value not in alphabets[key]:
+            raise ValueError(f"no {key} {value!r}; {did_you_mean(value, alphabets[key]) or _NONE}")
         constants[key] = value
     parts: list[str | tuple[str, str]] = []
     at = 0
@@ -76,15 +79,16 @@ def compile_pattern(source: str, alphabets: Mapping[str, Collection[str]]) -> Pa
         if match.start() > at:
             parts.append(text[at : match.start()])
         if match[2] not in (None, "int"):
-            raise ValueError(f"{match[0]!r} has an unknown type; int is the only one")
+            raise ValueError(f"{match[0]!r} has an unknown type; write {{{match[1]}}} or {{{match[1]}:int}}")
         parts.append((match[1], match[2] or "label"))
         at = match.end()
     parts += [text[at:]] if text[at:] else []
     stated = [part[0] for part in parts if isinstance(part, tuple)] + list(constants)
     if twice := next((name for name in stated if stated.count(name) > 1), None):
-        raise ValueError(f"fact '{twice}' is stated twice")
-    if any(isinstance(part, str) and re.search(r"[^a-z0-9.-]", part) for part in parts):
-        raise ValueError("letters of a name are lower case; captures are written {role} or {n:int}")
+        raise ValueError(f"fact '{twice}' is stated twice; rename one capture")
+    for part in parts:
+        if isinstance(part, str) and (bad := re.search(r"[^a-z0-9.-]", part)):
+            raise ValueError(f"{bad[0]!r} cannot be in a name; write lower case, and captures as {{role}} or {{n:int}}")
     _check_adjacent(parts, alphabets)
     return Pattern(source, tuple(parts), constants, {key: tuple(words) for key, words in alphabets.items()})
 

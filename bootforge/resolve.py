@@ -84,6 +84,20 @@ class Resolver:
             merged,
         )
 
+    def files(self, name: str) -> set[str]:
+        """The files of the site that speak of a host, as far as can be told of a site with problems."""
+        site, host = self.site, self.site.hosts[name]
+        files = {"site.yaml", "rules.yaml", host.origin.file}
+        layouts, roles = dict(site.layouts), dict(site.roles)
+        profiles = {profile.name: profile.layer for profile in site.profiles.values()}
+        try:
+            chosen = self.assign(name, self.facts(name, host.origin), host).values
+        except SiteError:
+            return files.union(layer.origin.file for part in (layouts, roles, profiles) for layer in part.values())
+        names = [(path[0], path[-1] if len(path) > 1 else str(said.value)) for path, said in chosen.items()]
+        parts = {"profile": profiles, "layout": layouts, "roles": roles}
+        return files.union(parts[key][word].origin.file for key, word in names if word in parts.get(key, ()))
+
     def facts(self, name: str, origin: Origin) -> dict[str, str]:
         """What the name states. Raises SiteError when it has the form of a pattern, but not its words."""
         for pattern in self.site.patterns:
@@ -113,7 +127,8 @@ class Resolver:
         """The profile or layout that was chosen. Raises SiteError when there is none of that name."""
         said = chosen.values.get((key,))
         if said is None or not isinstance(said.value, str):
-            _fail(host.origin, "BF023", f"no {key} is chosen", f"set '{key}:' in defaults or assign", name)
+            hint = f"set '{key}:' in defaults or assign"
+            _fail(self.site.defaults.origin, "BF023", f"no {key} is chosen", hint, name)
         if said.value not in known:
             _fail(said.origin, "BF021", f"no {key} '{said.value}'", did_you_mean(said.value, known), name)
         return known[said.value]
@@ -156,19 +171,14 @@ class Resolver:
                 continue
             filled = tuple(_fill(text, facts, said, name) for text in texts)
             values[path] = replace(said, value=filled if isinstance(said.value, tuple) else filled[0])
-        return Merged(values, merged.trails, merged.problems)
+        return replace(merged, values=values)
 
 
 def possible_classes(site: Site) -> set[str]:
     """Every class that some host of the site could be of, by the same table."""
     layers = [site.defaults, *site.hosts.values(), *(rule.layer for rule in site.assigns)]
-    parsed = [facts for host in site.hosts for pattern in site.patterns if (facts := pattern.parse(host))]
     return {
-        *(class_name("role", role) for role in site.roles),
-        *(class_name("env", env) for env in site.environments),
-        *(class_name("site", place) for place in site.sites()),
-        *(word for facts in parsed for word in _fact_classes(facts)),
-        *(class_name(fact, value) for pattern in site.patterns for fact, value in pattern.constants.items()),
+        *_named_classes(site),
         *(class_name(path[1]) for layer in layers for path in layer.says if path[0] == "classes"),
         *(class_name("virt", word) for word in ("metal", "xen")),
         *RELEASES,
@@ -177,20 +187,35 @@ def possible_classes(site: Site) -> set[str]:
 
 
 def rule_problems(site: Site) -> list[Problem]:
-    """Rules that test a class which no host can be of."""
+    """Rules that test a class which no host can be of, or which is not yet decided when they are asked."""
     known = possible_classes(site)
     problems = []
     for rule in (*site.assigns, *site.rules):
-        for word, _ in rule.when.classes:
+        for word, at in rule.when.classes:
             if word not in known:
                 hint = did_you_mean(word, known) or "facts of names give classes such as role_db"
-                problems.append(Problem(rule.at, "BF018", f"{rule.name}: no host can be of class '{word}'", hint))
+                message = f"{rule.name}: no host can be of class '{word}'"
+                problems.append(Problem(rule.text.at(at), "BF018", message, hint))
+    named = _named_classes(site)
     for rule in site.assigns:
-        for word, _ in rule.when.classes:
-            if word in RELEASES or word.startswith("virt_"):
-                hint = "assign decides it; test it under 'rules:'"
-                problems.append(Problem(rule.at, "BF024", f"{rule.name} tests '{word}', which it decides", hint))
+        for word, at in rule.when.classes:
+            if word in known and word not in named:
+                message = f"{rule.name} tests '{word}', which is what assign decides"
+                hint = "test what names state, or set it under 'rules:'"
+                problems.append(Problem(rule.text.at(at), "BF024", message, hint))
     return problems
+
+
+def _named_classes(site: Site) -> set[str]:
+    """Every class that a name of the site could state."""
+    parsed = [facts for host in site.hosts for pattern in site.patterns if (facts := pattern.parse(host))]
+    return {
+        *(class_name("role", role) for role in site.roles),
+        *(class_name("env", env) for env in site.environments),
+        *(class_name("site", place) for place in site.sites()),
+        *(word for facts in parsed for word in _fact_classes(facts)),
+        *(class_name(fact, value) for pattern in site.patterns for fact, value in pattern.constants.items()),
+    }
 
 
 def _fact_classes(facts: Facts) -> set[str]:
@@ -215,7 +240,10 @@ def _fill(text: str, facts: Facts, said: Assertion, name: str) -> str:
 
 def _joined(first: Merged, second: Merged) -> Merged:
     return Merged(
-        {**first.values, **second.values}, {**first.trails, **second.trails}, first.problems + second.problems
+        {**first.values, **second.values},
+        {**first.trails, **second.trails},
+        first.problems + second.problems,
+        {**first.keys, **second.keys},
     )
 
 
@@ -225,6 +253,7 @@ def _only(layer: Layer, keys: tuple[str, ...]) -> Layer:
         says={path: said for path, said in layer.says.items() if path[0] in keys},
         replaces={path: said for path, said in layer.replaces.items() if path[0] in keys},
         removes={path: said for path, said in layer.removes.items() if path[0] in keys},
+        keys={path: origin for path, origin in layer.keys.items() if path[0] in keys},
     )
 
 

@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bootforge.errors import SecretError
-from bootforge.model import Artifact, Grant, Slot
+from bootforge.errors import RenderError, SecretError
+from bootforge.model import Artifact, Grant, Slot, SlotUse
 from bootforge.render.slots import QUOTERS
 from bootforge.site.schema import SecretSpec
 
@@ -24,37 +24,62 @@ _CRYPT = re.compile(r"\$(?:1|2[abxy]|5|6|7|y|gy)\$[./A-Za-z0-9$=,]{8,200}")
 _MAX_SECRET = 64 * 1024
 _TIMEOUT = 15.0
 _KEEP = 60.0
+_KEEP_FAILURE = 5.0
 
 
 class Vault:
     """The secrets of a site, read from their sources when they are needed and kept for a minute, so that a
-    row of racks does not run a password manager 500 times. ``str`` and ``repr`` show names only."""
+    row of racks does not run a password manager 500 times; a failure is kept for some seconds, so that those who
+    waited for one do not wait for the next. ``str`` and ``repr`` show names only."""
 
     def __init__(self, secrets: Mapping[str, SecretSpec], clock: Callable[[], float] = time.monotonic) -> None:
         self._secrets = secrets
         self._clock = clock
-        self._cache: dict[str, tuple[float, str]] = {}
-        self._lock = threading.Lock()
+        self._cache: dict[str, tuple[float, str | SecretError]] = {}
+        self._locks = {name: threading.Lock() for name in secrets}
 
     def __repr__(self) -> str:
         return f"Vault({', '.join(sorted(self._secrets))})"
 
     def get(self, name: str) -> str:
         """The secret's value, one line. Raises SecretError that names the secret and its source."""
-        with self._lock:
-            kept = self._cache.get(name)
-            if kept is None or self._clock() - kept[0] > _KEEP:
-                kept = self._cache[name] = (self._clock(), _read(name, self._secrets[name]))
-            return kept[1]
+        if name not in self._secrets:
+            raise SecretError(f"the site declares no secret {name}", "declare it under 'secrets:' in site.yaml")
+        with self._locks[name]:
+            until, value = self._cache.get(name, (0.0, ""))
+            if self._clock() >= until:
+                value, keep = _attempt(name, self._secrets[name])
+                self._cache[name] = (self._clock() + keep, value)
+        if isinstance(value, SecretError):
+            raise SecretError(value.message, value.hint)
+        return value
+
+
+def _attempt(name: str, spec: SecretSpec) -> tuple[str | SecretError, float]:
+    """The secret's value or why there is none, and for how long that may be kept."""
+    try:
+        return _read(name, spec), _KEEP
+    except SecretError as error:
+        return error, _KEEP_FAILURE
 
 
 def seal(artifact: Artifact, grant: Grant, vault: Vault) -> bytes:
     """The artifact with every slot filled and quoted for the grammar at its place. Raises SecretError."""
     pieces, end = [], 0
     for use in artifact.slots:
-        pieces += [artifact.text[end : use.offset], QUOTERS[use.grammar](_fill(use.slot, grant, vault))]
+        pieces += [artifact.text[end : use.offset], _quote(use, _fill(use.slot, grant, vault))]
         end = use.offset + use.length
     return "".join([*pieces, artifact.text[end:]]).encode()
+
+
+def _quote(use: SlotUse, value: str) -> str:
+    """The value in the grammar of its place. What the grammar says about a value that it cannot hold has the value
+    in it, so it is not passed on."""
+    try:
+        return QUOTERS[use.grammar](value)
+    except RenderError:
+        hint = "change the secret" if use.slot.source.startswith("secret:") else "correct 'server:' of the network"
+        raise SecretError(f"what fills {use.slot} cannot be written in the grammar {use.grammar}", hint) from None
 
 
 def _fill(slot: Slot, grant: Grant, vault: Vault) -> str:
@@ -88,14 +113,17 @@ def _read(name: str, spec: SecretSpec) -> str:
 
 
 def _read_file(name: str, file: str) -> str:
+    hint = f"chown it to the server's user and 'chmod 600 {file}'"
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(descriptor, encoding="utf-8", errors="strict") as source:
+        try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077 or status.st_uid not in (0, os.geteuid()):
-                hint = f"chown it to the server's user and 'chmod 600 {file}'"
                 raise SecretError(f"secret {name}: {file} must be a file that only the server can read", hint)
-            return source.read(_MAX_SECRET + 2)
+            with open(descriptor, encoding="utf-8", closefd=False) as source:
+                return source.read(_MAX_SECRET + 2)
+        finally:
+            os.close(descriptor)
     except (OSError, UnicodeDecodeError) as error:
         raise SecretError(f"secret {name}: {file} cannot be read: {_why(error)}", "check its path and owner") from None
 
@@ -107,7 +135,10 @@ def _run(name: str, command: tuple[str, ...]) -> str:
         raise SecretError(f"secret {name}: {command[0]} did not run: {_why(error)}", "run it by hand") from None
     if done.returncode:
         raise SecretError(f"secret {name}: {command[0]} failed with status {done.returncode}", "run it by hand")
-    return done.stdout.decode("utf-8", "replace")
+    try:
+        return done.stdout.decode()
+    except UnicodeDecodeError:
+        raise SecretError(f"secret {name}: {command[0]} printed no UTF-8 text", "run it by hand") from None
 
 
 def _why(error: Exception) -> str:

@@ -42,7 +42,8 @@ def state_dir(store_url: str) -> Path:
     """The directory of the store's database, made if it is not there. Raises UsageError when it cannot be."""
     scheme, _, path = store_url.partition(":///")
     if scheme != "sqlite" or not path:
-        raise UsageError(f"--store {store_url} is not a URL of SQLite", "write sqlite:////absolute/path/store.db")
+        # The URL is not shown: it may have a password.
+        raise UsageError("--store is not a URL of SQLite", "write sqlite:////absolute/path/store.db")
     directory = Path(path).absolute().parent
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from bootforge.store import EventRow, Store
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "vagrant" / "site"
@@ -68,6 +74,30 @@ def bootforge(*args: str | Path, **env: str) -> Done:
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+def verb(*args: str | Path, **env: str) -> Done:
+    """Runs the command line in this process: what ``bootforge`` does, in a tenth of the time."""
+    from bootforge.cli import main
+
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    before, root = dict(os.environ), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    status: Any = 0
+    os.environ.clear()
+    os.environ.update(environment(**env))
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            main([str(arg) for arg in args])
+    except SystemExit as stop:
+        status = stop.code
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    texts = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
+    return Done(int(status or 0), *texts)
+
+
 @dataclass
 class Answer:
     """An HTTP answer; an error is one like any other."""
@@ -104,6 +134,50 @@ class Running:
         finally:
             connection.close()
 
+    def send(self, data: bytes, source: str = "127.0.0.1", timeout: float = 10, ends: bool = False) -> bytes:
+        """Bytes as they are, on a connection of their own; what comes back until the server closes or is silent.
+        ``ends``: the server is told that no more will come."""
+        host, _, port = self.http.removeprefix("http://").rpartition(":")
+        received = b""
+        connection = socket.create_connection((host, int(port)), timeout, source_address=(source, 0))
+        with connection, suppress(OSError):
+            connection.sendall(data)
+            if ends:
+                connection.shutdown(socket.SHUT_WR)
+            while more := connection.recv(65536):
+                received += more
+        return received
+
+    @contextmanager
+    def opened(self) -> Iterator[Store]:
+        """The server's store, in this process."""
+        from bootforge.store import open_store
+
+        store = open_store(self.store)
+        try:
+            yield store
+        finally:
+            store.close()
+
+    def grant(self, host: str, ttl: float = 7200) -> str:
+        """Arms a host as ``arm`` does, but in this process, which is quick; the path of its kickstart."""
+        from bootforge.serve.http import kickstart_path
+        from bootforge.state import server_key
+
+        key = server_key(self.store)
+        with self.opened() as store:
+            (row,) = store.arm([host], ttl=ttl, why="test", by="test", tokens=key.token)
+        return kickstart_path(host, key.token(row.id))
+
+    def recorded(self, host: str | None = None, after: int = 0) -> list[EventRow]:
+        """The events, read from the store."""
+        with self.opened() as store:
+            return store.events(host, after=after, limit=100_000)
+
+    def verb(self, *args: str) -> Done:
+        """As ``run``, in this process."""
+        return verb(*args, BOOTFORGE_SITE=str(self.site), BOOTFORGE_STORE=self.store, **self.env)
+
     def run(self, *args: str) -> Done:
         """A verb against this server's site and store."""
         return bootforge(*args, BOOTFORGE_SITE=str(self.site), BOOTFORGE_STORE=self.store, **self.env)
@@ -127,13 +201,14 @@ class Running:
 
 
 @contextmanager
-def running(site: Path, state: Path, **env: str) -> Iterator[Running]:
-    """A server of its own on free ports of loopback, stopped at the end."""
+def running(site: Path, state: Path, *options: str, store: str = "", **env: str) -> Iterator[Running]:
+    """A server of its own on free ports of loopback, stopped at the end. Its log, and its store unless another
+    one is given, are in ``state``."""
     state.mkdir(parents=True, exist_ok=True)
     log = state / "serve.log"
-    store = f"sqlite:///{state / 'store.db'}"
+    store = store or f"sqlite:///{state / 'store.db'}"
     command = [sys.executable, "-m", "bootforge", "serve", "--site", str(site), "--store", store]
-    command += ["--bind", "127.0.0.1", "--http-port", "0", "--tftp-port", "0"]
+    command += ["--bind", "127.0.0.1", "--http-port", "0", "--tftp-port", "0", *options]
     with log.open("w") as errors:
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment(**env), cwd=ROOT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Any
@@ -101,7 +102,33 @@ def main(args: list[str] | None = None) -> None:
         status = error.exit
     except KeyboardInterrupt:
         status = Exit.INTERRUPTED
+    except SystemExit as stop:
+        # click ends a broken pipe with 1, which would say that something differs: whoever read had enough.
+        broken = isinstance(stop.__context__, BrokenPipeError)
+        status = _drop_output() if broken else stop.code or Exit.OK
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = Exit.OK
+        status = _drop_output()
+    except Exception as error:
+        status = Exit.CRASH
+        if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+            click.echo(f"bootforge: the output cannot be written: {error.strerror}", err=True)
+            _drop_output()
+        else:
+            _print_crash()
     sys.exit(int(status))
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+def _drop_output() -> Exit:
+    """Lets the interpreter end without writing what is left to an output that takes no more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.OK
+
+
+def _print_crash() -> None:
+    import traceback
+
+    traceback.print_exc()
+    click.echo("bootforge: this is a defect of Bootforge; please report it with the lines above", err=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
@@ -38,7 +37,8 @@ def plain(value: Any) -> Any:
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table: aligned columns on a terminal and in a pipe alike; nothing when there are no rows."""
+    """A table: aligned columns on a terminal and in a pipe alike; nothing when there are no rows. No cell is ever
+    cut: a terminal wraps lines that are too long for it, and a URL stays one."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -50,7 +50,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     for count, row in enumerate(rows, 1):  # noqa: B007
         table.add_row(*(str(cell) for cell in row))
     if count:
-        Console(width=None if sys.stdout.isatty() else 1000, highlight=False, markup=False).print(table)
+        Console(width=100_000, highlight=False, markup=False).print(table)
 
 
 def print_problems(problems: Iterable[Problem], form: str = "text", lines: dict[str, list[str]] | None = None) -> None:

@@ -96,8 +96,8 @@ def arm(hosts: tuple[str, ...], ttl: float, why: str, site: Path, store: str | N
 @options.verbose
 def disarm(hosts: tuple[str, ...], site: Path, store: str | None, as_json: bool) -> None:
     """Take the permission to install back from HOSTS, also in the middle of an install."""
-    names = _named(hosts, site)
     with _store(store) as opened:
+        names = _named(hosts, site, opened)
         ended = opened.disarm(names, by=_who())
     if as_json:
         print_json(ended)
@@ -115,8 +115,8 @@ def disarm(hosts: tuple[str, ...], site: Path, store: str | None, as_json: bool)
 @options.verbose
 def status(hosts: tuple[str, ...], watch: bool, site: Path, store: str | None, as_json: bool) -> None:
     """Show how installs are going: every host's state, since when, and when silence will end it."""
-    names = _named(hosts, site)
     with _store(store) as opened:
+        names = _named(hosts, site, opened)
         seen = None
         while True:
             rows = _status_rows(names, opened.status(names))
@@ -217,7 +217,12 @@ def _store(url: str | None) -> Iterator[Store]:
         opened.close()
 
 
-def _named(words: tuple[str, ...], site: Path) -> list[str]:
+def _named(words: tuple[str, ...], site: Path, opened: Store) -> list[str]:
+    """The hosts that the words name. Names of hosts that were armed need no site: a broken one must not keep
+    anybody from disarming."""
+    known = {one.host for one in opened.status(words)}
+    if words and known.issuperset(words):
+        return sorted(known)
     return options.selected(options.load(site), words)
 
 

@@ -15,15 +15,18 @@ def plan_domain(host: ResolvedHost, nics: tuple[Nic, ...], faults: list[Fault]) 
     vm = host.spec.vm
     if not vm.disks:
         hint = "write 'vm: {disks: {xvda: {backing: /dev/...}}}'"
-        faults.append(Fault(("vm", "disks"), "BF048", "a guest needs a disk", hint))
+        faults.append(Fault((), "BF048", "a guest needs a disk", hint))
     for name, disk in vm.disks.items():
         if not disk.backing.startswith("/dev/") or "," in disk.backing:
             path = ("vm", "disks", name, "backing")
-            faults.append(Fault(path, "BF048", f"{disk.backing!r} is not a block device", "as in /dev/vg0/web01"))
+            faults.append(
+                Fault(path, "BF048", f"{disk.backing!r} is not a block device", "write it as in /dev/vg0/web01")
+            )
     for nic in nics:
         if not nic.network.bridge:
             hint = "write 'bridge:' at the network in site.yaml"
-            faults.append(Fault(("nics", nic.name), "BF048", f"network {nic.network.name} has no bridge", hint))
+            what = f"network {nic.network.name} has no bridge for a guest"
+            faults.append(Fault(("nics", nic.name, "network"), "BF048", what, hint))
     return DomainPlan(
         name=host.name.text,
         type=RELEASES[host.release].xen_type,

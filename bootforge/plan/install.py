@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from bootforge.errors import did_you_mean
-from bootforge.model import InstallPlan, KsCommand, KsOption, Nic, Package, Slot
+from bootforge.model import InstallPlan, KsCommand, KsOption, Nic, Package, Path, Slot
 from bootforge.plan.faults import Fault
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
@@ -94,20 +95,19 @@ def _keys(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[KsComman
 
 def _read_keys(site: Site, file: str, path: tuple[str, ...], faults: list[Fault]) -> list[str]:
     if file not in site.files:
-        faults.append(Fault(path, "BF045", f"no file '{file}' in the site", did_you_mean(file, site.files)))
+        hint = did_you_mean(file, [name for name in site.files if not name.endswith(".yaml")]) or "copy it there"
+        faults.append(Fault(path, "BF045", f"no file '{file}' in the site", hint))
         return []
-    lines = site.files[file].decode("utf-8", "replace").splitlines()
-    keys = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    bad = next(
-        (number for number, line in enumerate(keys, 1) if not _KEY.fullmatch(line) or not line.isprintable()),
-        0,
-    )
+    lines = [line.strip() for line in site.files[file].decode("utf-8", "replace").splitlines()]
+    keys = {number: line for number, line in enumerate(lines, 1) if line and not line.startswith("#")}
+    bad = [number for number, line in keys.items() if not _KEY.fullmatch(line) or not line.isprintable()]
     if any("PRIVATE KEY" in line for line in lines):
         faults.append(Fault(path, "BF045", f"{file} is a private key", "commit the .pub file, and replace this key"))
     elif bad or not keys:
-        faults.append(Fault(path, "BF045", f"{file} has no public key in line {bad or 1}", "ssh-keygen makes one"))
+        what = f"line {bad[0]} of {file} is no public key" if bad else f"{file} has no public key"
+        faults.append(Fault(path, "BF045", what, "ssh-keygen writes one into its .pub file"))
     else:
-        return keys
+        return [*keys.values()]
     return []
 
 
@@ -118,8 +118,13 @@ def _storage(host: ResolvedHost, faults: list[Fault]) -> tuple[KsCommand, ...]:
     disks = [disk.path.removeprefix("/dev/") for _, disk in sorted(spec.disks.items())]
     group, pvs = spec.volume_group, [f"pv.{name}" for name in sorted(spec.disks)]
     if not disks:
-        faults.append(Fault(("disks",), "BF046", "no disk to install to", "choose a layout, or set 'disks:'"))
+        hint = "choose a layout that has one, or write 'disks: {system: {path: /dev/sda}}'"
+        faults.append(Fault(("disks",), "BF046", "no disk to install to", hint))
         return ()
+    for names in _equal({name: disk.path for name, disk in spec.disks.items()}):
+        what = f"disks {' and '.join(names)} are both {spec.disks[names[0]].path}"
+        at = _written(host, [("disks", name, "path") for name in names])
+        faults.append(Fault(at, "BF046", what, "remove one of them"))
     _check_mounts(host, faults)
     return (
         _command("ignoredisk", only_use=",".join(disks)),
@@ -149,24 +154,37 @@ def _check_mounts(host: ResolvedHost, faults: list[Fault]) -> None:
     for name, filesystem in filesystems.items():
         path, mount = ("filesystems", name), filesystem.mount
         if (filesystem.fstype == "swap") == (mount is not None):
-            hint = "swap has none, everything else has one"
-            faults.append(Fault(path, "BF046", f"filesystem {name}: mount point and type do not fit", hint))
-        elif mount and (not mount.startswith("/") or mount.startswith("/boot")):
-            hint = "an absolute path; /boot is a partition that every layout has"
-            faults.append(Fault((*path, "mount"), "BF046", f"filesystem {name} cannot be mounted at {mount}", hint))
-    mounts = Counter(filesystem.mount for filesystem in filesystems.values() if filesystem.mount)
-    for mount, count in mounts.items():
-        if count > 1:
-            twice = sorted(name for name, one in filesystems.items() if one.mount == mount)
-            faults.append(
-                Fault(
-                    ("filesystems", twice[1], "mount"),
-                    "BF046",
-                    f"{' and '.join(twice)} are both mounted at {mount}",
-                )
-            )
-    if "/" not in mounts:
-        faults.append(Fault(("filesystems",), "BF046", "nothing is mounted at /", "choose a layout"))
+            what = "is swap and has a mount point" if mount else "has no mount point"
+            hint = "remove 'mount:'" if mount else "write 'mount: /PATH', or 'fstype: swap'"
+            faults.append(Fault((*path, "mount"), "BF046", f"filesystem {name} {what}", hint))
+        elif mount and (mount == "/boot" or mount.startswith("/boot/")):
+            hint = "every host has a partition for it; leave it out"
+            faults.append(Fault((*path, "mount"), "BF046", f"{mount} cannot be in a volume group", hint))
+        elif mount and (not mount.startswith("/") or posixpath.normpath(mount) != mount or mount.startswith("//")):
+            hint = "write an absolute path in its shortest form, as in /var/lib"
+            faults.append(Fault((*path, "mount"), "BF046", f"{mount!r} is not a mount point", hint))
+    mounts = {name: one.mount for name, one in filesystems.items() if one.mount}
+    for names in _equal(mounts):
+        what = f"{' and '.join(names)} are both mounted at {mounts[names[0]]}"
+        at = _written(host, [("filesystems", name, "mount") for name in names])
+        faults.append(Fault(at, "BF046", what, "give each a mount point of its own"))
+    if "/" not in mounts.values():
+        hint = "choose a layout that has it, or write 'filesystems: {root: {mount: /, size: 8GiB}}'"
+        faults.append(Fault(("filesystems",), "BF046", "nothing is mounted at /", hint))
+
+
+def _equal(values: Mapping[str, str]) -> list[list[str]]:
+    """Names that share a value, sorted."""
+    groups: dict[str, list[str]] = {}
+    for name, value in sorted(values.items()):
+        groups.setdefault(value, []).append(name)
+    return [names for names in groups.values() if len(names) > 1]
+
+
+def _written(host: ResolvedHost, paths: Sequence[Path]) -> Path:
+    """Of paths that do not go together, the last that the site itself wrote: a shipped file is not to be changed."""
+    values = host.merged.values
+    return ([path for path in paths if not values[path].origin.file.startswith("shipped:")] or list(paths))[-1]
 
 
 def _packages(host: ResolvedHost, faults: list[Fault]) -> tuple[Package, ...]:
@@ -174,7 +192,9 @@ def _packages(host: ResolvedHost, faults: list[Fault]) -> tuple[Package, ...]:
     packages = host.spec.packages
     environments = [name for name in packages if name.startswith("@^")]
     if len(environments) > 1:
-        what = f"two environments: {' and '.join(environments)}"
-        faults.append(Fault(("packages", environments[1]), "BF047", what, "remove one with 'packages-:'"))
+        at = _written(host, [("packages", name) for name in environments])
+        other = next(name for name in environments if name != at[-1])
+        what = f"two environments of packages: {' and '.join(environments)}"
+        faults.append(Fault(at, "BF047", what, f"""write 'packages-: ["{other}"]'"""))
     ordered = sorted(packages, key=lambda name: (not name.startswith("@^"), not name.startswith("@"), name))
     return tuple(Package(name) for name in ordered)

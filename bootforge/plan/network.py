@@ -18,7 +18,8 @@ def plan_nics(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[Nic,
     for name, spec in host.spec.nics.items():
         if network := _network(site, name, spec, faults):
             networks[name] = network
-    boot = _boot_nic(host, networks, faults)
+    known = len(networks) == len(host.spec.nics)
+    boot = _boot_nic(host, networks, faults) if known else None
     nics = [
         Nic(name, spec.mac, networks[name], _address(name, spec, networks[name], faults), boot=name == boot)
         for name, spec in host.spec.nics.items()
@@ -34,10 +35,11 @@ def plan_network(name: str, spec: NetworkSpec) -> Network:
 
 def _network(site: Site, name: str, spec: NicSpec, faults: list[Fault]) -> Network | None:
     if spec.mac is None:
-        faults.append(Fault(("nics", name), "BF040", f"nic {name} has no MAC address", "write 'mac:' at the host"))
+        hint = "write 'mac:' at the host"
+        faults.append(Fault(("nics", name, "mac"), "BF040", f"nic {name} has no MAC address", hint))
     known = site.networks.get(spec.network)
     if known is None:
-        hint = did_you_mean(spec.network, site.networks)
+        hint = did_you_mean(spec.network, site.networks) or "declare it under 'networks:' in site.yaml"
         faults.append(Fault(("nics", name, "network"), "BF021", f"no network '{spec.network}'", hint))
         return None
     return plan_network(spec.network, known)
@@ -48,11 +50,12 @@ def _address(name: str, spec: NicSpec, network: Network, faults: list[Fault]) ->
         return None
     subnet, path = network.subnet, ("nics", name, "address")
     if spec.address not in subnet:
-        faults.append(Fault(path, "BF041", f"{spec.address} is not in {subnet}", f"the subnet of {network.name}"))
+        faults.append(Fault(path, "BF041", f"{spec.address} is not in {subnet}", f"that is {network.name}'s subnet"))
     elif subnet.prefixlen < 31 and spec.address in (subnet.network_address, subnet.broadcast_address):
-        faults.append(Fault(path, "BF041", f"{spec.address} is not a host's address in {subnet}"))
+        what = "network" if spec.address == subnet.network_address else "broadcast address"
+        faults.append(Fault(path, "BF041", f"{spec.address} is the {what} of {subnet}", "choose another"))
     elif spec.address == network.gateway:
-        faults.append(Fault(path, "BF041", f"{spec.address} is the gateway of {network.name}"))
+        faults.append(Fault(path, "BF041", f"{spec.address} is the gateway of {network.name}", "choose another"))
     elif network.range and network.range[0] <= spec.address <= network.range[1]:
         first, last = network.range
         hint = "DHCP gives those to unknown machines; choose another or change the range"
@@ -66,11 +69,17 @@ def _boot_nic(host: ResolvedHost, networks: dict[str, Network], faults: list[Fau
     chosen = [name for name, spec in specs.items() if spec.boot]
     if not chosen:
         chosen = [name for name, network in networks.items() if network.server and specs[name].boot is None]
-    if len(chosen) != 1:
-        what = f"{len(chosen)} nics could boot: {', '.join(chosen)}" if chosen else "no nic boots from the network"
-        faults.append(Fault(("nics",), "BF042", what, "write 'boot: true' at one, on a network with 'server:'"))
-        return None
-    if chosen[0] in networks and not networks[chosen[0]].server:
-        network = networks[chosen[0]].name
-        faults.append(Fault(("nics", chosen[0]), "BF042", f"it boots from {network}, which has no 'server:'"))
-    return chosen[0]
+    chosen.sort()
+    if len(chosen) > 1:
+        what = f"{len(chosen)} nics could boot: {', '.join(chosen)}"
+        faults.append(Fault(("nics", chosen[1], "boot"), "BF042", what, "write 'boot: true' at one of them alone"))
+    elif not specs:
+        faults.append(Fault(("nics",), "BF042", "it has no nic", "write 'nics: {lan: {network: ..., mac: ...}}'"))
+    elif not chosen:
+        hint = "write 'server:' at the network that it boots from, or 'boot: true' at a nic of one that has it"
+        faults.append(Fault(("nics",), "BF042", "no nic boots from the network", hint))
+    elif not networks[chosen[0]].server:
+        what = f"nic {chosen[0]} boots from {networks[chosen[0]].name}, which has no server"
+        hint = "write 'server: http://ADDRESS' at that network in site.yaml"
+        faults.append(Fault(("nics", chosen[0], "boot"), "BF042", what, hint))
+    return chosen[0] if len(chosen) == 1 else None

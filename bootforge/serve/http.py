@@ -31,10 +31,14 @@ Policy = Literal["anybody", "machine", "grant"]
 permission; nothing but the grant's own script holds more than a name. ``grant``: host, token and client must be
 those of a live grant."""
 
+_ARMED = ("armed", "booting", "installing", "stuck")
+"""States of a host whose next netboot might be its installer."""
+
 REFUSED = b"not found\n"
 _MAX_REPORT = 256 * 1024
 _MAC_HEADER = re.compile(r"HTTP_X_RHN_PROVISIONING_MAC_\d+")
-_TOKEN = re.compile(r"/i/([^/]*)/[^/]*")
+_TOKEN = re.compile(r"[0-9A-Fa-f]{16,}")
+_SHOWN = 300
 
 
 class Refused(Exception):
@@ -53,11 +57,11 @@ class Server:
 def create_app(server: Server) -> Flask:
     """The installer-facing application: boot scripts, kickstarts, bootstraps and reports."""
     app = Flask("bootforge", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = _MAX_REPORT
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     for route in ROUTES:
         add_route(app, server, route)
+    app.before_request(_exact)
     app.register_error_handler(HTTPException, lambda error: refused())
     app.register_error_handler(Exception, _failed)
     app.after_request(_finish)
@@ -84,7 +88,8 @@ def add_route(app: Flask, server: Server, route: Route) -> None:
             return refused()
 
     view.policy = route.policy  # type: ignore[attr-defined]
-    app.add_url_rule(route.rule, endpoint=f"{route.method} {route.rule}", view_func=view, methods=[route.method])
+    endpoint = f"{route.method} {route.rule}"
+    app.add_url_rule(route.rule, endpoint, view, methods=[route.method], provide_automatic_options=False)
 
 
 def refused() -> Response:
@@ -92,8 +97,16 @@ def refused() -> Response:
     return Response(REFUSED, status=404, content_type="text/plain; charset=utf-8")
 
 
+def _exact() -> Response | None:
+    """Werkzeug takes ``//x`` for ``/x``; here every answer has one name."""
+    return refused() if request.environ.get("PATH_INFO", "").startswith("//") else None
+
+
 def _failed(error: Exception) -> Response:
-    log.error("%s %s failed", request.method, shown_path(request.path), exc_info=error)
+    """What goes wrong on our side is told in the log: in one line when it is known what, else in full."""
+    told = isinstance(error, BootforgeError)
+    what = f"failed: {error}" if told else "failed"
+    log.error("%s %s %s", request.method, shown_path(request.path), what, exc_info=None if told else error)
     return refused()
 
 
@@ -105,8 +118,9 @@ def _finish(response: Response) -> Response:
 
 
 def shown_path(path: str) -> str:
-    """A request's path without its token, and without anything that a terminal would obey, for logs."""
-    return _TOKEN.sub(r"/i/\1/-", path).encode("ascii", "backslashreplace").decode().encode("unicode_escape").decode()
+    """A request's path for logs: without what could be a token, wherever a confused client put it, and without
+    anything that a terminal would obey."""
+    return _TOKEN.sub("-", path)[:_SHOWN].encode("unicode_escape").decode()
 
 
 def _client() -> str:
@@ -136,13 +150,19 @@ def netboot(server: Server, mac: str) -> Response:
     if host is None:
         said = {key: request.args.get(key, "")[:100] for key in ("uuid", "serial")}
         detail = " ".join(f"{key}={value}" for key, value in said.items() if value)
-        server.store.record("discovered", mac=asked, address=_client(), detail=detail, coalesce=3600)
+        try:
+            server.store.record("discovered", mac=asked, address=_client(), detail=detail, coalesce=3600)
+        except BootforgeError as error:
+            log.error("%s is unknown, and that could not be recorded: %s", asked, error)
         return _local(served, asked)
     plan = served.generation.plan(host)
     if plan.boot_nic.mac.text != asked:
         return _local(served, host)
+    armed = any(one.state in _ARMED for one in server.store.status([host]))
+    if armed and not _can_seal(server, served, plan):
+        return _local(served, host)
     decision = server.store.permit_boot(host, _client())
-    if decision.grant is None or not _can_seal(server, served, plan):
+    if decision.grant is None:
         return _local(served, host)
     script = served.generation.artifact(host, "ipxe")
     return _text(_sealed(server, served, script, plan, decision), script.media_type)
@@ -153,10 +173,12 @@ def _local(served: Served, who: str) -> Response:
 
 
 def _can_seal(server: Server, served: Served, plan: Plan) -> bool:
-    """Whether the secrets of the kickstart can be had, found out before the installer is booted for nothing."""
-    kickstart = served.generation.artifact(plan.host.text, "kickstart")
+    """Whether the secrets of the kickstart can be had, found out before the installer is booted for nothing and
+    before the permission is used."""
     try:
-        seal(kickstart, Grant(plan.host.text, "", "", ""), served.vault)
+        grant = make_grant(plan, "", server.key, served)
+        for kind in ("kickstart", "ipxe"):
+            seal(served.generation.artifact(plan.host.text, kind), grant, served.vault)
         return True
     except BootforgeError as error:
         _record_failure(server, plan, error)
@@ -164,8 +186,9 @@ def _can_seal(server: Server, served: Served, plan: Plan) -> bool:
 
 
 def _record_failure(server: Server, plan: Plan, error: BootforgeError) -> None:
+    # No address: whoever asks from many would bring as many rows of our own.
     log.error("%s: %s", plan.host, error)
-    server.store.record("error", host=plan.host.text, address=_client(), detail=str(error), coalesce=60, own=True)
+    server.store.record("error", host=plan.host.text, detail=str(error), coalesce=60, own=True)
 
 
 # What a grant opens
@@ -174,15 +197,15 @@ def _record_failure(server: Server, plan: Plan, error: BootforgeError) -> None:
 def kickstart(server: Server, host: str, token: str) -> Response:
     """The kickstart permission: this host, this token, one client, a machine that looks like the one armed."""
     served, plan = _plan(server, host, "kickstart")
-    if why := _mismatch(plan):
-        refuse = served.generation.site.policy.mismatch == "refuse"
-        kind = "refused" if refuse else "alarm"
-        server.store.record(kind, host=host, address=_client(), detail=f"kickstart: {why}", coalesce=60)
-        if refuse:
-            raise Refused
+    why = _mismatch(plan)
+    if why and served.generation.site.policy.mismatch == "refuse":
+        server.store.record("refused", host=host, address=_client(), detail=f"kickstart: {why}", coalesce=60)
+        raise Refused
     decision = server.store.permit_kickstart(host, token, _client(), _is_planned(plan))
     if decision.grant is None:
         raise Refused
+    if why:
+        server.store.record("alarm", host=host, address=_client(), detail=f"kickstart: {why}", coalesce=60)
     artifact = served.generation.artifact(host, "kickstart")
     try:
         return _text(_sealed(server, served, artifact, plan, decision), artifact.media_type)
@@ -205,12 +228,27 @@ def report(server: Server, host: str, token: str, outcome: str) -> Response:
     _, plan = _plan(server, host, "report")
     if outcome not in ("installed", "failed"):
         raise Refused
-    text = request.get_data(cache=False).decode("utf-8", "replace")
+    text = _body().decode("utf-8", "replace")
     ended: Literal["installed", "failed"] = "installed" if outcome == "installed" else "failed"
     decision = server.store.report(host, token, _client(), _is_planned(plan), ended, "bootstrap", text)
     if decision.grant is None:
         raise Refused
     return _text("ok\n")
+
+
+def _body() -> bytes:
+    """The request's body. Raises Refused when it is too long, or did not arrive whole; Werkzeug would take what is
+    there of it, because gunicorn says that it ends bodies itself."""
+    length = request.content_length
+    try:
+        body: bytes = b"" if (length or 0) > _MAX_REPORT else request.environ["wsgi.input"].read(_MAX_REPORT + 1)
+    except Exception as error:  # gunicorn has its own for every way to get chunks wrong
+        log.info("%s sent a broken body: %s", _client(), type(error).__name__)
+        raise Refused from None
+    if len(body) > _MAX_REPORT or length not in (None, len(body)):
+        log.info("%s sent %d bytes of a report of %s; %d at most", _client(), len(body), length, _MAX_REPORT)
+        raise Refused
+    return body
 
 
 ROUTES = (

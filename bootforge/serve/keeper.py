@@ -12,6 +12,7 @@ import select
 import shutil
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from bootforge.errors import BootforgeError, SiteError
@@ -45,7 +46,7 @@ class Keeper:
         try:
             self.current = Served(build_generation(root))
             self._keep_copy()
-        except BootforgeError as error:
+        except Exception as error:
             if not last_good.is_dir():
                 raise
             _log_broken(error)
@@ -55,11 +56,8 @@ class Keeper:
         """Builds a generation from the site as it is now; whether it is served. A broken one is only logged."""
         try:
             generation = build_generation(self.root)
-        except BootforgeError as error:
+        except Exception as error:
             _log_broken(error)
-            return False
-        except Exception:
-            log.exception("the site could not be read; the last good generation is served on")
             return False
         self.current = Served(generation)
         self._keep_copy()
@@ -84,37 +82,42 @@ class Keeper:
             seen = now
 
     def _keep_copy(self) -> None:
-        """The site's files as they were read, under one name that is always whole. Not having it is no failure."""
+        """The site's files as they were read, under one name that is always whole: a link to the newest copy. Not
+        having it is no failure."""
+        place, unused = self.last_good.parent, None
         try:
-            new = Path(tempfile.mkdtemp(prefix="last-good-", dir=self.last_good.parent))
+            new = unused = Path(tempfile.mkdtemp(prefix="last-good-", dir=place))
             for name, content in self.current.generation.site.files.items():
                 path = new / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
-            old = self.last_good.with_name(new.name + ".old")
-            if self.last_good.is_dir():
-                self.last_good.rename(old)
-            new.rename(self.last_good)
-            shutil.rmtree(old, ignore_errors=True)
+            old = place / os.readlink(self.last_good).rpartition("/")[2] if self.last_good.is_symlink() else None
+            link = new.with_name(new.name + ".link")
+            link.symlink_to(new.name)
+            link.replace(self.last_good)
+            unused = old
         except OSError as error:
             log.warning("the last good site cannot be kept in %s: %s", self.last_good, error.strerror)
+        if unused and unused.name.startswith("last-good-"):
+            shutil.rmtree(unused, ignore_errors=True)
 
 
 def signature(root: Path) -> Signature:
-    """What tells whether a site changed: every file's path, time, size and inode."""
+    """What tells whether a site changed: every file's path, time, size and inode. What vanishes meanwhile is left
+    out."""
     found = []
-    for path in sorted(root.rglob("*")):
-        if any(part.startswith(".") for part in path.relative_to(root).parts):
-            continue
-        try:
-            status = path.stat()
-        except OSError:
-            continue
-        found.append((str(path), status.st_mtime_ns, status.st_size, status.st_ino))
-    return tuple(found)
+    for directory, directories, files in os.walk(root):
+        directories[:] = [name for name in directories if not name.startswith(".")]
+        for name in directories + [name for name in files if not name.startswith(".")]:
+            path = os.path.join(directory, name)
+            with suppress(OSError):
+                status = os.stat(path)
+                found.append((path, status.st_mtime_ns, status.st_size, status.st_ino))
+    return tuple(sorted(found))
 
 
-def _log_broken(error: BootforgeError) -> None:
-    log.error("the site is broken, the last good generation is served on: %s", error)
+def _log_broken(error: Exception) -> None:
+    told = isinstance(error, BootforgeError)
+    log.error("the site is broken, the last good generation is served on: %s", error, exc_info=None if told else error)
     for problem in error.problems if isinstance(error, SiteError) else ():
         log.error("%s", problem.line())

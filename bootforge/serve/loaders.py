@@ -27,7 +27,7 @@ def find_loader(name: str) -> Path | None:
         for file in _FILES.get(match[1], ()) if match else ():
             path = Path(directory) / file
             if path.is_file():
-                return path
+                return path.resolve()  # what is served may not be a link, packages and operators may use them
     return None
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from bootforge.errors import Exit, UsageError
 from bootforge.generation import build_generation
-from bootforge.serve import tftp
+from bootforge.serve import tftp, tftp_wire
 from bootforge.serve.loaders import find_loader, missing_loaders
 from bootforge.state import server_key, state_dir
 from bootforge.store import open_store
@@ -28,7 +28,8 @@ from bootforge.store import open_store
 log = logging.getLogger(__name__)
 
 DRAIN = 30.0
-_THREADS = 256
+_BUILD = 600
+"""Seconds for a worker to build its first generation, before it is taken for dead: 10,000 hosts take 14."""
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 _PR_SET_PDEATHSIG = 1
 
@@ -103,8 +104,8 @@ def serve(options: Options, announce: Callable[[str], None]) -> int:
     for name in missing_loaders():
         log.warning("no loader %s: install the package ipxe (Debian) or ipxe-bootimgs-x86 (EL)", name)
     children = [
-        Child("http", lambda: _run_http(options, http, wake_read, last_good)),
-        Child("tftp", lambda: tftp.run(udp, find_loader)),
+        Child("http", lambda: _run_http(options, http, udp, wake_read, last_good)),
+        Child("tftp", lambda: _run_tftp(http, udp)),
     ]
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     for child in children:
@@ -118,7 +119,7 @@ def serve(options: Options, announce: Callable[[str], None]) -> int:
 def _bind(options: Options) -> tuple[socket.socket, socket.socket]:
     try:
         http = socket.create_server((options.bind, options.http_port), family=_family(options.bind), backlog=2048)
-        return http, tftp.bind(options.bind, options.tftp_port)
+        return http, tftp_wire.bind(options.bind, options.tftp_port)
     except OSError as error:
         ports = f"{options.bind}, HTTP port {options.http_port}, TFTP port {options.tftp_port}"
         hint = "ports below 1024 need root or CAP_NET_BIND_SERVICE; --http-port and --tftp-port choose others"
@@ -178,19 +179,28 @@ def _stop(children: list[Child]) -> None:
             os.kill(child.pid, signal.SIGKILL)
 
 
-def _run_http(options: Options, listener: socket.socket, wake: int, last_good: Path) -> None:
+def _run_tftp(http: socket.socket, udp: socket.socket) -> None:
+    http.close()  # else a transfer that ends late would keep the next server from its port
+    tftp.run(udp, find_loader)
+
+
+def _run_http(options: Options, listener: socket.socket, udp: socket.socket, wake: int, last_good: Path) -> None:
     from gunicorn.app.base import BaseApplication
 
     from bootforge.serve.http import Server, create_app
     from bootforge.serve.keeper import Keeper
+    from bootforge.serve.worker import THREADS, Worker
+
+    udp.close()
 
     class Http(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:
             settings: dict[str, Any] = {
                 "bind": f"fd://{listener.fileno()}",
-                "worker_class": "gthread",
+                "worker_class": Worker,
                 "workers": 1,
-                "threads": _THREADS,
+                "threads": THREADS,
+                "timeout": _BUILD,
                 "graceful_timeout": int(DRAIN),
                 "keepalive": 15,
                 "loglevel": "warning",
@@ -198,9 +208,12 @@ def _run_http(options: Options, listener: socket.socket, wake: int, last_good: P
                 "limit_request_line": 4094,
                 "limit_request_fields": 64,
                 "limit_request_field_size": 4094,
+                # A way to command the server that is not ours, below the user's home (gunicorn 25.1 and later).
+                "control_socket_disable": True,
             }
             for key, value in settings.items():
-                self.cfg.set(key, value)
+                if key in self.cfg.settings:
+                    self.cfg.set(key, value)
 
         def load(self) -> Any:
             keeper = Keeper(options.site, last_good)

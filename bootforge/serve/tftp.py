@@ -11,9 +11,9 @@ the kernel drops strangers. What the standards leave open, and the answer here:
 - netascii (RFC 1123, 4.2.4: MUST; tftp-hpa's default) is translated up to 256 KiB; above, ERROR 0.
 - Writes get ERROR 4. What is no request, or was broadcast (RFC 1123, 4.2.3.5), gets silence: two servers can
   not be made to talk to each other.
-- Full (2,000 transfers; per address 1,000, and 64 that have acknowledged nothing yet) is silence too: clients
-  ask again by themselves, an ERROR would end the boot. A rack behind one NAT address waits its turn, which is
-  short: 64 of its machines get past their first packet in each round trip.
+- Full (2,000 transfers; per address 1,000, and 256 that have acknowledged nothing yet) is silence too: clients
+  ask again by themselves, an ERROR would end the boot. Racks behind one NAT address rarely notice: 256 of their
+  machines get past their first packet in each round trip.
 - An equal request from a live (address, port) is dropped: the timer answers it. A different one, or an equal
   one once the transfer fell silent, is a machine that started over (ROMs reuse their port): it replaces it.
 """
@@ -21,115 +21,46 @@ the kernel drops strangers. What the standards leave open, and the answer here:
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
 import resource
 import signal
 import socket
-import stat
-import struct
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+
+from bootforge.serve.tftp_wire import (
+    NOT_FOUND,
+    REQUEST_BYTES,
+    UNDEFINED,
+    Address,
+    Refused,
+    Request,
+    asked_address,
+    error_packet,
+    header,
+    negotiate,
+    open_file,
+    parse_request,
+    udp,
+)
 
 Lookup = Callable[[str], Path | None]
 """The name as asked -> a regular file to send, or None (ERROR 1). What it raises is logged, and ERROR 0."""
 
 MAX_SESSIONS = 2000
 HOST_SESSIONS = 1000  # one address, however hostile, leaves half of the table to the others
-HOST_HALF_OPEN = 64
+HOST_HALF_OPEN = 256
 REQUESTS_PER_WAKEUP = 64
-REQUEST_BYTES = 1500  # RFC 2347 says 512, but a longer name does no harm
-MAX_BLKSIZE, MAX_WINDOW = 65464, 64
-CHUNK_BYTES = 96 << 10  # read ahead per transfer: 64 blocks of 1468; 2,000 transfers stay under 200 MiB
-NETASCII_BYTES = 256 << 10
+CHUNK_BYTES = 96 << 10  # read ahead per transfer: 64 blocks of 1468; about 200 MiB for 2,000 transfers
 RESEND_AFTER, LONGEST_WAIT, RESENDS = 1.0, 16.0, 5  # seconds: 1, 2, 4, 8, 16, and 16 more before giving up
 DRAIN = 30.0  # seconds
-LOG_PERIOD, LINES_SENT, LINES_REFUSED = 60.0, 3000, 60  # lines per seconds: nobody fills a disk
+LOG_PERIOD, LINES_SENT, LINES_REFUSED = 60.0, 3000, 60  # seconds, and lines in them: nobody fills a disk
 
-UNDEFINED, NOT_FOUND, ACCESS, ILLEGAL = 0, 1, 2, 4  # error codes: RFC 1350, section 5
-_IP_PKTINFO = 8  # <linux/in.h>; neither has a name in Python 3.11
-_SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>
 
-_Address = tuple[Any, ...]
-_Options = tuple[tuple[bytes, bytes], ...]
-_header = struct.Struct("!HH").pack
 _log = logging.getLogger(__name__).info
-
-
-class Refused(Exception):
-    """Why a request is not served, with the TFTP error ``code`` for the client, or None for silence."""
-
-    def __init__(self, code: int | None, why: str) -> None:
-        super().__init__(why)
-        self.code = code
-
-
-class Request(NamedTuple):
-    """A read request. ``options`` are pairs of a name as spelled and a value, neither of them judged yet."""
-
-    datagram: bytes
-    name: str
-    netascii: bool
-    options: _Options
-
-
-def parse_request(datagram: bytes) -> Request:
-    """Read a datagram of the request port (RFC 1350, section 5; RFC 2347). Raises Refused, nothing else."""
-    if datagram[:2] == b"\0\2":
-        raise Refused(ILLEGAL, "this server is read-only")
-    if datagram[:2] != b"\0\1":
-        raise Refused(None, "not a request")
-    fields = datagram[2:].split(b"\0")
-    if len(fields) < 3:
-        raise Refused(ILLEGAL, "malformed request")
-    if (mode := fields[1].lower()) not in (b"octet", b"netascii"):
-        raise Refused(ILLEGAL, "unknown mode, ask for octet")
-    try:
-        name = fields[0].decode()
-    except UnicodeDecodeError:
-        raise Refused(NOT_FOUND, "file not found") from None
-    # The last field is what follows the last NUL: nothing in a whole request, else an option cut off.
-    options = tuple(zip(fields[2:-1:2], fields[3:-1:2], strict=False))
-    return Request(datagram, name, mode == b"netascii", options)
-
-
-def negotiate(options: _Options, size: int) -> dict[bytes, tuple[bytes, int]]:
-    """What is granted for a file of ``size`` bytes: canonical name -> (name as spelled, value)."""
-    granted: dict[bytes, tuple[bytes, int]] = {}
-    for spelled, text in options:
-        name = spelled.lower()
-        if name in granted or not text.isdigit():
-            continue
-        value = int(text)
-        if name == b"blksize" and value >= 8:
-            granted[name] = spelled, min(value, MAX_BLKSIZE)
-        elif name == b"windowsize" and value >= 1:
-            granted[name] = spelled, min(value, MAX_WINDOW)
-        elif name == b"timeout" and 1 <= value <= 255:
-            granted[name] = spelled, value
-        elif name == b"tsize" and size:
-            granted[name] = spelled, size
-    return granted
-
-
-def bind(address: str, port: int) -> socket.socket:
-    """A UDP socket for :class:`TftpServer` at a numeric address (``::``: both families); port 0: a free one.
-
-    It tells the address each datagram was sent to, and holds 1 MiB: a rack that asks at once. Raises OSError.
-    """
-    info = socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
-    sock = _udp(info[0][0], info[0][4])
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)  # at most net.core.rmem_max, but
-    with suppress(PermissionError):  # with CAP_NET_ADMIN
-        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 20)
-    sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)  # with '::' for its IPv4 clients
-    if sock.family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-    return sock
 
 
 def run(sock: socket.socket, lookup: Lookup) -> None:
@@ -160,7 +91,7 @@ class TftpServer:
     ) -> None:
         sock.setblocking(False)
         self._sock, self._lookup, self._drain = sock, lookup, drain
-        self._live: dict[_Address, _Transfer] = {}
+        self._live: dict[Address, _Transfer] = {}
         self._idle = asyncio.Event()
         self.hosts: Counter[str] = Counter()
         self.half_open: Counter[str] = Counter()
@@ -185,7 +116,7 @@ class TftpServer:
             self.say.turn()
             self.grumble.turn()
 
-    def forget(self, peer: _Address) -> None:
+    def forget(self, peer: Address) -> None:
         """The transfer to ``peer`` has ended."""
         del self._live[peer]
         _subtract(self.hosts, peer[0])
@@ -198,12 +129,12 @@ class TftpServer:
                 datagram, control, _, peer = self._sock.recvmsg(REQUEST_BYTES, 256)
             except OSError:  # as a rule: there are no more
                 return
-            host = _asked_address(control) if control else self._sock.getsockname()[0]
+            host = asked_address(control) if control else self._sock.getsockname()[0]
             if host and peer[1]:  # nothing can be sent to port 0
                 # A new port is the server's TID (RFC 1350, section 4); a link-local address needs its scope.
                 self._on_request(datagram, (host, 0, *peer[2:]), peer)
 
-    def _on_request(self, datagram: bytes, local: _Address, peer: _Address) -> None:
+    def _on_request(self, datagram: bytes, local: Address, peer: Address) -> None:
         who = f"tftp {peer[0].removeprefix('::ffff:')} port {peer[1]}"
         try:
             request = parse_request(datagram)
@@ -213,12 +144,12 @@ class TftpServer:
         except Refused as refusal:
             self.grumble(f"{who}: refused: {refusal}")
             if refusal.code is not None:
-                with suppress(OSError), _udp(self._sock.family, local, peer) as sock:
-                    sock.send(_error(refusal.code, str(refusal)))
+                with suppress(OSError), udp(self._sock.family, local, peer) as sock:
+                    sock.send(error_packet(refusal.code, str(refusal)))
         except OSError as error:  # no descriptors left, or a peer that cannot be answered: silence
             self.grumble(f"{who}: not served: {error}")
 
-    def _is_repeated(self, datagram: bytes, peer: _Address) -> bool:
+    def _is_repeated(self, datagram: bytes, peer: Address) -> bool:
         if live := self._live.get(peer):
             live.receive()  # OVMF's ERROR 8, which ends this, may still be unread when its next request is
         if not live or peer not in self._live:
@@ -228,7 +159,7 @@ class TftpServer:
         live.end("the client started over")
         return False
 
-    def _start(self, request: Request, local: _Address, peer: _Address, who: str) -> None:
+    def _start(self, request: Request, local: Address, peer: Address, who: str) -> None:
         host = peer[0]
         full = len(self._live) >= MAX_SESSIONS or self.hosts[host] >= HOST_SESSIONS
         if full or self.half_open[host] >= HOST_HALF_OPEN:
@@ -240,9 +171,9 @@ class TftpServer:
             raise Refused(UNDEFINED, "the lookup failed") from None
         if path is None:
             raise Refused(NOT_FOUND, "file not found")
-        fd = _open(path, request.netascii)
+        fd = open_file(path, request.netascii)
         try:
-            sock = _udp(self._sock.family, local, peer)
+            sock = udp(self._sock.family, local, peer)
         except OSError:
             os.close(fd)
             raise
@@ -258,7 +189,7 @@ class _Transfer:
     block 0 is the OACK. Blocks are counted on without end and cut to 16 bits on the wire: any size works."""
 
     def __init__(
-        self, server: TftpServer, sock: socket.socket, fd: int, peer: _Address, request: Request, who: str
+        self, server: TftpServer, sock: socket.socket, fd: int, peer: Address, request: Request, who: str
     ) -> None:
         self._server, self._sock, self._fd, self._who = server, sock, fd, who
         self.peer, self.request = peer, request
@@ -357,7 +288,7 @@ class _Transfer:
         whole = len(data) == min(count * size, self._size - start)
         if not whole or (status.st_size, status.st_mtime_ns) != self._stamp:
             raise Refused(UNDEFINED, "the file changed while it was sent")
-        blocks = (_header(3, first + n & 0xFFFF) + data[n * size : (n + 1) * size] for n in range(count))
+        blocks = (header(3, first + n & 0xFFFF) + data[n * size : (n + 1) * size] for n in range(count))
         return b"".join(blocks)
 
     def _arm(self) -> None:
@@ -394,7 +325,7 @@ class _Transfer:
     def fail(self, why: str) -> None:
         """End with an ERROR to the client."""
         with suppress(OSError):
-            self._sock.send(_error(UNDEFINED, why))
+            self._sock.send(error_packet(UNDEFINED, why))
         self.end(f"failed: {why}")
 
     def end(self, how: str) -> None:
@@ -430,64 +361,6 @@ class _Throttle:
         if self._count > self._limit:
             self._write(f"tftp: {self._count - self._limit} more lines about {self._what} suppressed")
         self._count = 0
-
-
-def _open(path: Path, netascii: bool) -> int:
-    """A descriptor of the regular file, or of its netascii form in memory. Raises OSError, Refused."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        raise Refused(NOT_FOUND, "file not found") from None
-    except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):
-            raise
-        raise Refused(ACCESS, "access violation") from None
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise Refused(ACCESS, "not a regular file")
-        if netascii:
-            text = os.pread(fd, NETASCII_BYTES + 1, 0)
-            if len(text) > NETASCII_BYTES:
-                raise Refused(UNDEFINED, "too large for netascii, ask for octet")
-            with open(os.memfd_create("netascii"), "wb", buffering=0) as memory:
-                memory.write(text.replace(b"\r", b"\r\0").replace(b"\n", b"\r\n"))
-                os.dup2(memory.fileno(), fd, inheritable=False)
-    except (OSError, Refused):
-        os.close(fd)
-        raise
-    return fd
-
-
-def _udp(family: int, local: _Address, peer: _Address | None = None) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    try:
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # whatever net.ipv6.bindv6only says
-        sock.bind(local)
-        if peer:
-            sock.connect(peer)
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def _asked_address(control: list[tuple[int, int, bytes]]) -> str:
-    """The address a datagram was sent to, from its ancillary data; '' for broadcast and multicast."""
-    asked = ""
-    for level, kind, data in control:  # an IPv4 datagram on an IPv6 socket has both kinds
-        if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
-            _, ours, destination = struct.unpack("=I4s4s", data[:12])
-            if ours != destination:
-                return ""
-            asked = asked or socket.inet_ntoa(destination)
-        elif level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO and data[0] != 0xFF:
-            asked = socket.inet_ntop(socket.AF_INET6, data[:16])
-    return asked
-
-
-def _error(code: int, message: str) -> bytes:
-    return _header(5, code) + message.encode("ascii", "replace") + b"\0"
 
 
 def _subtract(counter: Counter[str], key: str) -> None:

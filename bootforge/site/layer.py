@@ -15,41 +15,43 @@ from typing import Any, assert_never
 from bootforge.errors import Problem, did_you_mean
 from bootforge.model import Assertion, Origin, Path, Trail, dotted
 from bootforge.site.kinds import Atomic, Keyed, Kind, Scalar, SetOf, Struct
-from bootforge.site.tree import Entry, Map, Node, Op, Seq, Text
+from bootforge.site.tree import Bad, Entry, Map, Node, Op, Seq, Text
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One layer, flattened. ``replaces`` and ``removes`` hold the paths of collections given by ``key!:`` and of
-    what ``key-:`` takes away."""
+    what ``key-:`` takes away; ``keys`` says where each key was written."""
 
     name: str
     origin: Origin
     says: Mapping[Path, Assertion] = field(default_factory=dict)
     replaces: Mapping[Path, Assertion] = field(default_factory=dict)
     removes: Mapping[Path, Assertion] = field(default_factory=dict)
+    keys: Mapping[Path, Origin] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The outcome of merging: what holds at each path, and everything that was said about it."""
+    """The outcome of merging: what holds at each path, everything that was said about it, and where the strongest
+    layer that writes a key writes it."""
 
     values: Mapping[Path, Assertion] = field(default_factory=dict)
     trails: Mapping[Path, Trail] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    keys: Mapping[Path, Origin] = field(default_factory=dict)
 
     def tree(self) -> dict[str, Any]:
         """The values as nested dicts of text, ready for the schema; a set is a dict of its elements."""
         return nest(self.values)
 
     def origin(self, path: Path, fallback: Origin) -> Origin:
-        """Where the value at ``path`` was written, else the nearest thing written around it."""
+        """Where the value at ``path`` was written, else its key, else the nearest key around it."""
         while path:
             if path in self.values:
                 return self.values[path].origin
-            inside = [said.origin for at, said in self.values.items() if at[: len(path)] == path]
-            if inside:
-                return min(inside)
+            if path in self.keys:
+                return self.keys[path]
             path = path[:-1]
         return fallback
 
@@ -71,10 +73,13 @@ def nest(values: Mapping[Path, Assertion]) -> dict[str, Any]:
 def merge(base: Merged, group: Sequence[Layer]) -> Merged:
     """``base`` overlaid with a group of equal layers."""
     values, trails, problems = dict(base.values), dict(base.trails), list(base.problems)
+    keys = dict(base.keys)
     replacing = [(path, layer) for layer in group for path in layer.replaces]
     for path, layer in replacing:
-        _drop(values, trails, path, layer.replaces[path])
+        _drop(values, trails, keys, path, layer.replaces[path])
         problems.extend(_rival_replacement(path, layer, replacing))
+    for layer in sorted(group, key=lambda layer: layer.origin, reverse=True):
+        keys.update(layer.keys)
     for path, said in _said(group, replacing, trails).items():
         forced = [one for one in said if one.op == "force"] or said
         losers = [one for one in said if one not in forced]
@@ -83,8 +88,8 @@ def merge(base: Merged, group: Sequence[Layer]) -> Merged:
         problems.extend(_conflict(path, forced))
     for layer in group:
         for path, removal in layer.removes.items():
-            _drop(values, trails, path, removal)
-    return Merged(values, trails, tuple(problems))
+            _drop(values, trails, keys, path, removal)
+    return Merged(values, trails, tuple(problems), keys)
 
 
 def _said(
@@ -103,10 +108,14 @@ def _said(
     return said
 
 
-def _drop(values: dict[Path, Assertion], trails: dict[Path, Trail], path: Path, by: Assertion) -> None:
+def _drop(
+    values: dict[Path, Assertion], trails: dict[Path, Trail], keys: dict[Path, Origin], path: Path, by: Assertion
+) -> None:
     for at in [at for at in values if at[: len(path)] == path]:
         del values[at]
         trails[at] = trails[at] + (by,)
+    for at in [at for at in keys if at[: len(path)] == path]:
+        del keys[at]
 
 
 def _conflict(path: Path, said: Sequence[Assertion]) -> Iterable[Problem]:
@@ -152,13 +161,15 @@ def flatten(
     *,
     only: Collection[str] | None = None,
     elsewhere: Mapping[str, str] | None = None,
+    beside: Collection[str] = (),
 ) -> Layer:
     """One layer of the site from its tree.
 
     ``only`` limits the top-level keys; ``elsewhere`` maps a key that is known but not allowed here to a hint
-    that says where it belongs. Faults of form go to ``problems``; faults of value are the schema's to find.
+    that says where it belongs; ``beside`` are keys that the caller reads, for hints. Faults of form go to
+    ``problems``; faults of value are the schema's to find.
     """
-    flat = _Flattener(name, problems)
+    flat = _Flattener(name, problems, beside)
     if isinstance(node, Map):
         kept = []
         for entry in node.entries:
@@ -170,7 +181,7 @@ def flatten(
         flat.struct(kept, kind if only is None else _limit(kind, only), ())
     elif node is not None and not (isinstance(node, Text) and node.empty):
         flat.shape(node, f"{name} must be a map of keys", "write 'key: value' lines")
-    return Layer(name, origin, flat.says, flat.replaces, flat.removes)
+    return Layer(name, origin, flat.says, flat.replaces, flat.removes, flat.keys)
 
 
 def _limit(kind: Struct, only: Collection[str]) -> Struct:
@@ -178,33 +189,32 @@ def _limit(kind: Struct, only: Collection[str]) -> Struct:
 
 
 class _Flattener:
-    def __init__(self, layer: str, problems: list[Problem]) -> None:
+    def __init__(self, layer: str, problems: list[Problem], beside: Collection[str]) -> None:
         self.layer = layer
         self.problems = problems
+        self.beside = beside
         self.says: dict[Path, Assertion] = {}
         self.replaces: dict[Path, Assertion] = {}
         self.removes: dict[Path, Assertion] = {}
+        self.keys: dict[Path, Origin] = {}
 
     def shape(self, node: Node, message: str, hint: str) -> None:
-        self.problems.append(Problem(node.origin, "BF013", message, hint))
+        if not isinstance(node, Bad):
+            self.problems.append(Problem(node.origin, "BF013", message, hint))
 
-    def say(self, path: Path, value: str | tuple[str, ...] | None, op: Op, node: Node) -> None:
-        items = tuple(item.origin for item in node.items) if isinstance(node, Seq) else ()
-        self.says[path] = Assertion(value, op, node.origin, self.layer, items)
+    def say(
+        self, path: Path, value: str | tuple[str, ...] | None, op: Op, node: Node, items: Iterable[Text] = ()
+    ) -> None:
+        self.says[path] = Assertion(value, op, node.origin, self.layer, tuple(item.origin for item in items))
 
     def struct(self, entries: Iterable[Entry], kind: Struct, path: Path) -> None:
         for entry in entries:
             inner = kind.fields.get(entry.key)
             if inner is None:
                 where = f" in {dotted(path)}" if path else ""
-                self.problems.append(
-                    Problem(
-                        entry.origin,
-                        "BF012",
-                        f"unknown key '{entry.key}'{where}",
-                        did_you_mean(entry.key, kind.fields),
-                    )
-                )
+                hint = did_you_mean(entry.key, [*kind.fields, *(() if path else self.beside)])
+                hint = hint or ("remove it" if path else "docs/site.md lists every key")
+                self.problems.append(Problem(entry.origin, "BF012", f"unknown key '{entry.key}'{where}", hint))
             else:
                 self.entry(entry, inner, (*path, entry.key))
 
@@ -212,9 +222,12 @@ class _Flattener:
         if entry.op == "remove":
             self.removal(entry, kind, path)
             return
-        if entry.op == "force" and isinstance(kind, Keyed | SetOf | Struct):
-            self.replaces[path] = Assertion(None, "force", entry.origin, self.layer)
-        self.value(entry.node, kind, path, entry.op)
+        if isinstance(kind, Keyed | SetOf | Struct):
+            self.keys[path] = entry.origin
+            if entry.op == "force":
+                self.replaces[path] = Assertion(None, "force", entry.origin, self.layer)
+        if not isinstance(entry.node, Bad):
+            self.value(entry.node, kind, path, entry.op)
 
     def value(self, node: Node, kind: Kind, path: Path, op: Op) -> None:
         key = path[-1]
@@ -229,33 +242,36 @@ class _Flattener:
                 else:
                     self.say(path, node.value, op, node)
             case Atomic():
-                if texts := self.texts(node, key):
-                    self.say(path, tuple(text.value for text in texts), op, node)
+                texts = self.texts(node, key)
+                if texts or (isinstance(node, Seq) and not node.items):
+                    self.say(path, tuple(text.value for text in texts), op, node, texts)
             case SetOf():
                 for text in self.texts(node, key):
                     self.say((*path, text.value), text.value, "set", text)
             case Keyed(item):
-                if entries := self.entries(node, key):
-                    for entry in entries:
-                        self.entry(entry, item, (*path, entry.key))
-            case Struct():
-                entries = self.entries(node, key)
+                for entry in self.entries(node, key, "NAME: ..."):
+                    self.entry(entry, item, (*path, entry.key))
+            case Struct(fields):
+                some = ", ".join(f"{field}: ..." for field in sorted(fields)[:4])
+                entries = self.entries(node, key, some)
                 self.struct(entries, kind, path)
                 if not entries:
                     self.say(path, None, "set", node)
             case _:
                 assert_never(kind)
 
-    def entries(self, node: Node, key: str) -> tuple[Entry, ...]:
+    def entries(self, node: Node, key: str, shown: str) -> tuple[Entry, ...]:
         if isinstance(node, Map):
             return node.entries
         if not (isinstance(node, Text) and node.empty):
-            self.shape(node, f"'{key}' takes a map", f"write '{key}: {{name: ...}}'")
+            self.shape(node, f"'{key}' takes a map", f"write '{key}: {{{shown}}}'")
         return ()
 
     def texts(self, node: Node, key: str) -> list[Text]:
         if not isinstance(node, Seq):
-            self.shape(node, f"'{key}' takes a list", f"write '{key}: [...]'")
+            one = isinstance(node, Text) and not node.empty and len(node.value) < 40 and node.value.isprintable()
+            shown = node.value if isinstance(node, Text) and one else "..."
+            self.shape(node, f"'{key}' takes a list", f"write '{key}: [{shown}]'")
             return []
         texts = []
         for item in node.items:
@@ -275,10 +291,14 @@ class _Flattener:
 
     def removal(self, entry: Entry, kind: Kind, path: Path) -> None:
         removal = Assertion(None, "remove", entry.origin, self.layer)
-        if isinstance(kind, Keyed | SetOf):
-            for text in self.texts(entry.node, entry.key):
+        nothing = isinstance(entry.node, Text) and entry.node.empty
+        if isinstance(kind, Keyed | SetOf) and nothing:
+            hint = f"write '{entry.key}-: [NAME]', or '{entry.key}!:' to replace it whole"
+            self.shape(entry.node, f"'{entry.key}-:' takes a list of what to remove", hint)
+        elif isinstance(kind, Keyed | SetOf):
+            for text in self.texts(entry.node, f"{entry.key}-"):
                 self.removes[(*path, text.value)] = replace(removal, origin=text.origin)
-        elif isinstance(entry.node, Text) and entry.node.empty:
+        elif nothing:
             self.removes[path] = removal
         else:
             self.shape(entry.node, f"'{entry.key}-:' takes no value", "leave it empty")

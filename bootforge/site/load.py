@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
@@ -13,10 +13,10 @@ from bootforge.model import Origin
 from bootforge.naming import Pattern, compile_pattern
 from bootforge.releases import RELEASES
 from bootforge.resources import shipped_texts
-from bootforge.rules import Expression, compile_expression
+from bootforge.rules import Expression, ExpressionError, compile_expression
 from bootforge.site.kinds import kind_of_model
 from bootforge.site.layer import Layer, Merged, flatten, merge
-from bootforge.site.scalars import parse_host
+from bootforge.site.scalars import parse_host, parse_name
 from bootforge.site.schema import (
     ASSIGNED,
     HostSpec,
@@ -26,13 +26,14 @@ from bootforge.site.schema import (
     SecretSpec,
     SiteFile,
 )
-from bootforge.site.tree import Map, Node, Seq, Text, parse_yaml
+from bootforge.site.tree import Bad, Entry, Map, Node, Seq, Text, parse_yaml
 from bootforge.site.values import typed
 
 HOST = kind_of_model(HostSpec)
 SETTINGS = tuple(key for key in HOST.fields if key not in ASSIGNED)
 _DECIDED = {key: f"set {key} under 'assign:' in rules.yaml, in 'defaults:' or at the host" for key in ASSIGNED}
 _MAX_FILE = 4 * 1024 * 1024
+_RULE_KEYS = ("name", "why", "when")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,12 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule or an assignment: when its expression holds for a host's classes, its layer applies."""
+    """A rule or an assignment: when its expression holds for a host's classes, its layer applies. ``text`` is the
+    expression as it was written."""
 
     name: str
     when: Expression
-    at: Origin
+    text: Text
     layer: Layer
 
 
@@ -60,7 +62,8 @@ class Site:
     """A whole site, read and typed layer by layer; nothing is decided yet.
 
     ``revision`` is the git commit of a clean checkout, else a digest of the files. ``files`` holds what hosts may
-    refer to, by path below the site.
+    refer to, by path below the site. ``whole`` is false when site.yaml could not be read, so that nothing can be
+    said about hosts.
     """
 
     root: FilePath
@@ -79,6 +82,7 @@ class Site:
     hosts: Mapping[str, Layer]
     files: Mapping[str, bytes] = field(repr=False)
     origins: Merged = field(repr=False)
+    whole: bool = True
 
     def sites(self) -> tuple[str, ...]:
         """The sites that networks are at, sorted."""
@@ -116,17 +120,27 @@ class _Loader:
         real = self.root.resolve()
         for path in sorted(self.root.rglob("*")):
             name = path.relative_to(self.root).as_posix()
-            if any(part.startswith(".") for part in name.split("/")) or path.is_dir():
+            if any(part.startswith(".") for part in name.split("/")) or (path.is_dir() and not path.is_symlink()):
+                continue
+            if not name.isprintable():
+                shown = name.encode("utf-8", "backslashreplace").decode().encode("unicode_escape").decode()
+                self.fault(Origin(shown), "BF003", "has a name that cannot be printed", "rename it")
                 continue
             try:
                 if not path.resolve().is_relative_to(real):
-                    self.fault(Origin(name), "BF003", "is a link that leads out of the site", "copy the file")
+                    self.fault(Origin(name), "BF003", "is a link that leads out of the site", "copy what it leads to")
+                elif path.is_dir():
+                    self.fault(Origin(name), "BF003", "is a link to a directory, which is not followed", "copy it")
+                elif not path.exists():
+                    self.fault(Origin(name), "BF003", "is a link to nothing", "remove it")
                 elif not path.is_file() or path.stat().st_size > _MAX_FILE:
                     self.fault(Origin(name), "BF003", "is not a file of at most 4 MiB", "keep it elsewhere")
                 else:
                     files[name] = path.read_bytes()
             except OSError as error:
                 self.fault(Origin(name), "BF003", f"cannot be read: {error.strerror}", "check its permissions")
+            except RuntimeError:  # how pathlib says ELOOP
+                self.fault(Origin(name), "BF003", "is a link that leads to itself", "remove it")
         return files
 
     def tree(self, name: str) -> Node | None:
@@ -136,9 +150,10 @@ class _Loader:
         try:
             text = content.decode("utf-8")
         except UnicodeDecodeError as error:
-            line = content[: error.start].count(b"\n") + 1
-            self.fault(Origin(name, line), "BF001", "is not UTF-8 text", "save it as UTF-8")
-            return None
+            before = content[: error.start].decode("utf-8")
+            place = Origin(name, before.count("\n") + 1, len(before) - before.rfind("\n"))
+            self.fault(place, "BF001", f"is not UTF-8 text: byte 0x{content[error.start]:02x}", "save it as UTF-8")
+            return Bad(Origin(name))
         return parse_yaml(text, name, self.problems)
 
     def fault(self, origin: Origin, code: str, message: str, hint: str = "") -> None:
@@ -182,6 +197,7 @@ class _Loader:
             networks=networks,
             secrets=settings.secrets if settings else {},
             policy=settings.policy if settings else PolicySpec(),
+            whole=settings is not None,
             defaults=defaults,
             profiles=profiles,
             layouts=layouts,
@@ -199,32 +215,42 @@ class _Loader:
         places = ("roles", "hosts", "profiles", "layouts")
         for name in self.files:
             top, _, rest = name.partition("/")
+            if not name.endswith((".yaml", ".yml")) or (rest and top in ("files", "keys", "templates")):
+                continue
             if name.endswith(".yml"):
                 self.fault(Origin(name), "BF004", "is not read: its name ends in .yml", "rename it to .yaml")
-            elif not name.endswith(".yaml"):
-                continue
-            elif not rest and name not in ("site.yaml", "rules.yaml", "lock.yaml"):
-                self.fault(Origin(name), "BF004", "is not read", did_you_mean(name, ("site.yaml", "rules.yaml")))
-            elif rest and top not in (*places, "files", "keys", "templates"):
+            elif not rest and name not in ("site.yaml", "rules.yaml"):
+                hint = f"only site.yaml and rules.yaml stand here; the rest is in {', '.join(places)}"
+                self.fault(Origin(name), "BF004", "is not read", hint)
+            elif rest and top not in places:
                 self.fault(Origin(name), "BF004", f"is not read: no directory '{top}'", did_you_mean(top, places))
 
     def site_file(self, node: Node | None) -> tuple[SiteFile | None, Merged, Layer]:
         if node is not None and not isinstance(node, Map):
-            self.fault(node.origin, "BF013", "site.yaml must be a map of keys", "write 'schema: 1' first")
-        tree = node if isinstance(node, Map) else Map((), Origin("site.yaml"))
-        defaults = flatten(tree.get("defaults"), HOST, "defaults", Origin("site.yaml"), self.problems)
+            if not isinstance(node, Bad):
+                self.fault(node.origin, "BF013", "site.yaml must be a map of keys", "write 'schema: 1' first")
+            return None, Merged(), Layer("defaults", Origin("site.yaml"))
+        tree = node or Map((), Origin("site.yaml"))
+        at = next((entry.origin for entry in tree.entries if entry.key == "defaults"), Origin("site.yaml"))
+        defaults = flatten(tree.get("defaults"), HOST, "defaults", at, self.problems)
         self.typed_alone(defaults)
+        self.plain_keys(entry for entry in tree.entries if entry.key == "defaults")
         rest = Map(tuple(entry for entry in tree.entries if entry.key != "defaults"), tree.origin)
-        layer = flatten(rest, kind_of_model(SiteFile), "site.yaml", tree.origin, self.problems)
+        layer = flatten(rest, kind_of_model(SiteFile), "site.yaml", tree.origin, self.problems, beside=("defaults",))
         for operator in (*layer.replaces.values(), *layer.removes.values()):
-            self.fault(
-                operator.origin,
-                "BF014",
-                "'!:' and '-:' mean nothing here: no weaker layer exists",
-                "drop the suffix",
-            )
+            self.no_weaker(operator.origin)
         merged = merge(Merged(), [layer])
         return typed(SiteFile, merged, tree.origin, self.problems), merged, defaults
+
+    def plain_keys(self, entries: Iterable[Entry]) -> None:
+        """Keys that are read as they stand, so that a suffix would go unnoticed."""
+        for entry in entries:
+            if entry.op != "set":
+                self.no_weaker(entry.origin)
+
+    def no_weaker(self, origin: Origin) -> None:
+        message = "'!:' and '-:' mean nothing here: no weaker layer exists"
+        self.fault(origin, "BF014", message, "drop the suffix")
 
     def named(self, directory: str) -> Iterable[tuple[str, Node | None, str]]:
         for name in self.files:
@@ -240,9 +266,14 @@ class _Loader:
                 yield rest.removesuffix(".yaml"), parse_yaml(text, file, self.problems), file
 
     def host_layer(self, name: str, node: Node | None, title: str, file: str) -> Layer:
-        if not name.replace("-", "").isalnum() or name != name.lower():
-            self.fault(Origin(file), "BF015", f"'{name}' is not a name", "use lower-case letters, digits, dashes")
-        layer = flatten(node, HOST, title, Origin(file), self.problems, only=SETTINGS, elsewhere=_DECIDED)
+        try:
+            parse_name(name)
+        except ValueError as error:
+            self.fault(Origin(file), "BF015", *_told(error))
+        beside = ProfileHead.model_fields if title.startswith("profile ") else ()
+        layer = flatten(
+            node, HOST, title, Origin(file), self.problems, only=SETTINGS, elsewhere=_DECIDED, beside=beside
+        )
         self.typed_alone(layer)
         return layer
 
@@ -250,7 +281,10 @@ class _Loader:
         entries = node.entries if isinstance(node, Map) else ()
         head = Map(tuple(entry for entry in entries if entry.key in ProfileHead.model_fields), Origin(file))
         rest = Map(tuple(entry for entry in entries if entry.key not in ProfileHead.model_fields), Origin(file))
-        layer = self.host_layer(name, rest, f"profile {name}", file)
+        layer = self.host_layer(name, rest if isinstance(node, Map) else node, f"profile {name}", file)
+        if isinstance(node, Bad):
+            return None
+        self.plain_keys(head.entries)
         flat = flatten(head, kind_of_model(ProfileHead), f"profile {name}", Origin(file), self.problems)
         found = typed(ProfileHead, merge(Merged(), [flat]), Origin(file), self.problems)
         if found and found.release not in RELEASES:
@@ -267,20 +301,22 @@ class _Loader:
             try:
                 patterns.append(compile_pattern(source, alphabets))
             except ValueError as error:
-                self.fault(origins.values[("names",)].items[index], "BF016", f"name pattern: {error}")
+                self.fault(origins.values[("names",)].items[index], "BF016", *_told(error, "name pattern: "))
         return tuple(patterns)
 
     def hosts(self) -> dict[str, Layer]:
         hosts: dict[str, Layer] = {}
         for _, node, file in self.named("hosts"):
             if node is not None and not isinstance(node, Map):
-                self.fault(node.origin, "BF013", f"{file} must be a map of hosts", "write 'NAME: {...}' lines")
+                if not isinstance(node, Bad):
+                    self.fault(node.origin, "BF013", f"{file} must be a map of hosts", "write 'NAME: {...}' lines")
                 continue
+            self.plain_keys(node.entries if node else ())
             for entry in node.entries if node else ():
                 try:
                     parse_host(entry.key)
                 except ValueError as error:
-                    self.fault(entry.origin, "BF015", str(error))
+                    self.fault(entry.origin, "BF015", *_told(error))
                     continue
                 if entry.key in hosts:
                     first = hosts[entry.key].origin
@@ -293,19 +329,15 @@ class _Loader:
 
     def rule_file(self) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
         node = self.tree("rules.yaml")
-        if node is None:
-            return (), ()
         if not isinstance(node, Map):
-            self.fault(node.origin, "BF013", "rules.yaml must be a map", "write 'assign:' and 'rules:'")
+            if node is not None and not isinstance(node, Bad):
+                self.fault(node.origin, "BF013", "rules.yaml must be a map", "write 'assign:' and 'rules:'")
             return (), ()
+        self.plain_keys(node.entries)
         for entry in node.entries:
-            if entry.key not in ("assign", "rules") or entry.op != "set":
-                self.fault(
-                    entry.origin,
-                    "BF012",
-                    f"unknown key '{entry.key}'",
-                    did_you_mean(entry.key, ("assign", "rules")),
-                )
+            if entry.key not in ("assign", "rules"):
+                hint = did_you_mean(entry.key, ("assign", "rules"))
+                self.fault(entry.origin, "BF012", f"unknown key '{entry.key}'", hint)
         settable = {key: f"set {key} under 'rules:'" for key in SETTINGS}
         return (
             tuple(self.rules(node.get("assign"), "assign", ASSIGNED, settable)),
@@ -313,45 +345,54 @@ class _Loader:
         )
 
     def rules(self, node: Node | None, word: str, only: Iterable[str], elsewhere: Mapping[str, str]) -> Iterable[Rule]:
-        if node is not None and not isinstance(node, Seq):
-            self.fault(node.origin, "BF013", "takes a list of rules", "begin each with '- when: ...'")
+        key = "assign" if word == "assign" else "rules"
+        if isinstance(node, Map) or (isinstance(node, Text) and not node.empty):
+            self.fault(node.origin, "BF013", f"'{key}' takes a list of rules", "begin each with '- when: ...'")
         for number, item in enumerate(node.items if isinstance(node, Seq) else (), 1):
-            if not isinstance(item, Map):
+            if isinstance(item, Map):
+                yield from self.rule(item, f"{word} {number}", word, tuple(only), elsewhere)
+            elif not isinstance(item, Bad):
                 self.fault(item.origin, "BF013", "a rule is a map", "write '- when: ...' and what it sets")
-                continue
-            texts = {key: item.get(key) for key in ("name", "why", "when")}
-            for key, value in texts.items():
-                if value is not None and not isinstance(value, Text):
-                    self.fault(value.origin, "BF013", f"'{key}' takes one line of text")
-            named = texts["name"]
-            title = f"{word} {named.value if isinstance(named, Text) else number}"
-            when = self.expression(texts["when"], item.origin)
-            rest = Map(tuple(entry for entry in item.entries if entry.key not in texts), item.origin)
-            layer = flatten(rest, HOST, title, item.origin, self.problems, only=tuple(only), elsewhere=elsewhere)
-            self.typed_alone(layer)
-            if when and texts["when"]:
-                yield Rule(title, when, texts["when"].origin, layer)
+
+    def rule(
+        self, item: Map, title: str, word: str, only: Collection[str], elsewhere: Mapping[str, str]
+    ) -> Iterable[Rule]:
+        texts = {key: item.get(key) for key in _RULE_KEYS}
+        self.plain_keys(entry for entry in item.entries if entry.key in texts)
+        for key, value in texts.items():
+            if isinstance(value, Seq | Map) or (isinstance(value, Text) and not value.value.isprintable()):
+                self.fault(value.origin, "BF013", f"'{key}' takes one line of text", f"write '{key}: TEXT'")
+                texts[key] = Bad(value.origin)
+        if isinstance(named := texts["name"], Text):
+            title = f"{word} {named.value}"
+        rest = Map(tuple(entry for entry in item.entries if entry.key not in texts), item.origin)
+        found = len(self.problems)
+        layer = flatten(
+            rest, HOST, title, item.origin, self.problems, only=only, elsewhere=elsewhere, beside=_RULE_KEYS
+        )
+        misspelt = any("'when'" in problem.hint for problem in self.problems[found:])
+        self.typed_alone(layer)
+        at = texts["when"]
+        when = None if isinstance(at, Bad) or (at is None and misspelt) else self.expression(at, item.origin)
+        if when and isinstance(at, Text):
+            yield Rule(title, when, at, layer)
 
     def expression(self, node: Node | None, origin: Origin) -> Expression | None:
         if not isinstance(node, Text) or node.empty:
-            self.fault(
-                node.origin if node else origin,
-                "BF017",
-                "a rule needs 'when:'",
-                "name classes, as in role_db & el9",
-            )
+            at = node.origin if node else origin
+            self.fault(at, "BF017", "a rule needs 'when:'", "name classes, as in role_db & el9")
             return None
         try:
             return compile_expression(node.value)
-        except ValueError as error:
-            self.fault(node.origin, "BF017", f"class expression: {error}")
+        except ExpressionError as error:
+            self.fault(node.at(error.at), "BF017", f"class expression: {error}", error.hint)
             return None
 
     # typing
 
     def typed_alone(self, layer: Layer) -> None:
         """A layer by itself, so that a typo in a role that nobody uses is found; what it lacks, others may have."""
-        merged = Merged({path: said for path, said in layer.says.items()})
+        merged = Merged(dict(layer.says), keys=layer.keys)
         typed(HostSpec, merged, layer.origin, self.problems, alone=True)
 
     # what one file cannot say about itself
@@ -365,9 +406,9 @@ class _Loader:
             ):
                 if value and value not in network.subnet:
                     origin = site.origins.origin((*at, key), Origin("site.yaml"))
-                    self.fault(origin, "BF031", f"{value} is not in {network.subnet}", f"{name}'s subnet")
+                    self.fault(origin, "BF031", f"{value} is not in {network.subnet}", f"that is {name}'s subnet")
         for name, secret in site.secrets.items():
-            origin = site.origins.origin(("secrets", name), Origin("site.yaml"))
+            origin = site.origins.origin(("secrets", name, "file"), Origin("site.yaml"))
             if sum(map(bool, (secret.file, secret.env, secret.command))) != 1:
                 self.fault(origin, "BF032", f"secret {name} needs one source", "give 'file', 'env' or 'command'")
             elif secret.file and not secret.file.startswith("/"):
@@ -397,3 +438,9 @@ def _commit(root: FilePath) -> str:
         return head.stdout.strip()[:12] if head.returncode == 0 else ""
     except (OSError, subprocess.SubprocessError):
         return ""
+
+
+def _told(error: ValueError, before: str = "") -> tuple[str, str]:
+    """The message and the hint of a reader's complaint."""
+    message, _, hint = str(error).partition("; ")
+    return before + message, hint

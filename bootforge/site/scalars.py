@@ -23,15 +23,20 @@ from bootforge.site.kinds import FACTS, SECRET, SET
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_INT = re.compile(r"0|[1-9][0-9]{0,17}")
+_COUNT = re.compile(r"[1-9][0-9]{0,8}")
 _SIZE = re.compile(r"([1-9][0-9]{0,11}) ?(MiB|GiB|TiB)")
-_URL = re.compile(r"https?://[A-Za-z0-9._~\[\]:-]+(/[A-Za-z0-9._~:@!$&'()*+,;=%/-]*)?")
+_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~:@!&()*+,=%/-]*)?")
 _SERVER = re.compile(r"http://[A-Za-z0-9.-]+(:[1-9][0-9]{0,4})?")
 _WORD = re.compile(r"[^\s\"'\\`]+")
+_BOOT_WORD = re.compile(r"[A-Za-z0-9._~:/?=@,+%&()\[\]*!-]+")
+_INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,14}")
 _PACKAGE = re.compile(r"@\^?[A-Za-z0-9][A-Za-z0-9_.+-]*|[A-Za-z0-9][A-Za-z0-9_.+-]*(\.[a-z0-9_]+)?")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}_[A-Z]{2}(\.UTF-8)?")
 _RANGE = re.compile(r"([0-9.]+) ?- ?([0-9.]+)")
+_ONE_WORD = ("one word", "write it without blanks, quotes and backslashes")
+_IPXE_WORD = ("one word of a netboot script", "use letters, digits and . _ ~ : / ? = @ , + % & ( ) [ ] * ! -")
+_ONE_PACKAGE = ("a package", "write NAME, '@GROUP' or '@^ENVIRONMENT', without blanks and patterns")
 
 
 def clean(value: Any) -> str:
@@ -45,65 +50,78 @@ def clean(value: Any) -> str:
     return value
 
 
-def _has_facts(value: str, info: ValidationInfo) -> bool:
-    return "{" in value and bool(info.context and info.context.get("layer"))
-
-
-def _scalar(read: Callable[[str], Any], pattern: str | None = None, **schema: Any) -> Any:
-    """An annotation for a value that ``read`` makes from clean text; ``{fact}`` waits for the merged tree."""
+def _scalar(read: Callable[[str], Any], pattern: str | None = None, *, facts: bool = False, **schema: Any) -> Any:
+    """An annotation for a value that ``read`` makes from clean text; ``{fact}``, where the key takes one, waits for
+    the merged tree."""
 
     def validate(value: Any, info: ValidationInfo) -> Any:
         text = clean(value)
-        return text if _has_facts(text, info) else read(text)
+        waits = facts and "{" in text and bool(info.context and info.context.get("layer"))
+        return text if waits else read(text)
 
     shown = {"type": "string", **({"pattern": f"^(?:{pattern})$"} if pattern else {}), **schema}
     return PlainValidator(validate), WithJsonSchema(shown)
 
 
-def _matching(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
+def _facts(read: Callable[[str], Any], pattern: str | None = None) -> Any:
+    """As ``_scalar``, for a key in which ``{fact}`` is replaced."""
+    return FACTS, *_scalar(read, pattern, facts=True)
+
+
+def _matching(pattern: re.Pattern[str], what: str, hint: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if not pattern.fullmatch(text):
-            raise ValueError(f"{text!r} is not {what}")
+            raise ValueError(f"{text!r} is not {what}; {hint}")
         return text
 
     return read
 
 
-def parse_int(text: str) -> int:
-    if not _INT.fullmatch(text):
-        raise ValueError(f"{text!r} is not a whole number; write decimal digits without leading zeros")
+parse_name = _matching(_NAME, "a name", "use lower-case letters, digits and dashes, a letter first")
+
+
+def parse_count(text: str) -> int:
+    if not _COUNT.fullmatch(text):
+        raise ValueError(f"{text!r} is not a whole number above zero; write decimal digits, no zero first")
     return int(text)
 
 
 def parse_bool(text: str) -> bool:
     if text not in ("true", "false"):
-        raise ValueError(f"{text!r} is neither true nor false")
+        raise ValueError(f"{text!r} is neither true nor false; write one of them in lower case")
     return text == "true"
 
 
 def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text)
     if not match:
-        raise ValueError(f"{text!r} is not a size; write MiB, GiB or TiB, as in 8GiB")
+        raise ValueError(f"{text!r} is not a size; write a whole number of MiB, GiB or TiB, as in 8GiB")
     return int(match[1]) * {"MiB": 1, "GiB": 1024, "TiB": 1024**2}[match[2]]
 
 
 def parse_host(text: str) -> HostName:
     labels = text.split(".")
-    if len(text) > 253 or len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
+    fits = len(labels) > 1 and all(_LABEL.fullmatch(label) for label in labels)
+    if len(text) > 253 or not fits or labels[-1].isdigit():
         raise ValueError(f"{text!r} is not a host name; write it in full, in lower case, as in web01.example.com")
     return HostName(text)
 
 
+def _fits(pattern: re.Pattern[str], text: str) -> bool:
+    """Whether a URL is of the form, and its port, the pattern's first group, exists."""
+    match = pattern.fullmatch(text)
+    return match is not None and int((match[1] or ":0")[1:]) <= 65535
+
+
 def parse_url(text: str) -> str:
-    if not _URL.fullmatch(text):
-        raise ValueError(f"{text!r} is not an http or https URL without query, user or blanks")
+    if not _fits(_URL, text):
+        raise ValueError(f"{text!r} is not a URL; write http://HOST/PATH or https://, without query, user or blanks")
     return text.rstrip("/")
 
 
 def parse_server(text: str) -> str:
     """The base URL of this server; paths are ours, and iPXE's usual BIOS builds have no HTTPS."""
-    if not _SERVER.fullmatch(text.rstrip("/")):
+    if not _fits(_SERVER, text.rstrip("/")):
         raise ValueError(f"{text!r} is not a server; write http://ADDRESS or http://ADDRESS:PORT")
     return text.rstrip("/")
 
@@ -122,7 +140,7 @@ def _timezones() -> frozenset[str]:
 
 def parse_site_path(text: str) -> str:
     if text.startswith("/") or not all(part not in ("", ".", "..") for part in text.split("/")):
-        raise ValueError(f"{text!r} is not a path below the site directory")
+        raise ValueError(f"{text!r} is not a path below the site directory; write it as in keys/ops.pub")
     return text
 
 
@@ -145,7 +163,7 @@ def parse_range(text: str) -> AddressRange:
         raise ValueError(f"{text!r} is not a range; write it as in 10.2.0.100-10.2.0.199")
     first, last = _address(match[1]), _address(match[2])
     if last < first:
-        raise ValueError(f"{text!r} ends before it begins")
+        raise ValueError(f"{text!r} ends before it begins; write the lower address first")
     return AddressRange(first, last)
 
 
@@ -158,16 +176,20 @@ def parse_uuid(text: str) -> str:
 
 def _subnet(text: str) -> IPv4Network:
     try:
-        return IPv4Network(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is not an IPv4 subnet: {error}") from None
+        subnet = IPv4Network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{text!r} is not an IPv4 subnet; write it as in 10.2.0.0/20") from None
+    if str(subnet) != text:
+        raise ValueError(f"{text!r} is not how a subnet is written; write {subnet}")
+    return subnet
 
 
 def _address(text: str) -> IPv4Address:
     try:
         return IPv4Address(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not an IPv4 address") from None
+        hint = "write four numbers from 0 to 255, without leading zeros and without a prefix length"
+        raise ValueError(f"{text!r} is not an IPv4 address; {hint}") from None
 
 
 def one_of(*words: str) -> Any:
@@ -175,7 +197,7 @@ def one_of(*words: str) -> Any:
 
     def read(text: str) -> str:
         if text not in words:
-            raise ValueError(f"{text!r} is not one of: {', '.join(words)}")
+            raise ValueError(f"no {text!r} here; write one of: {', '.join(words)}")
         return text
 
     return Annotated[str, *_scalar(read, enum=list(words))]
@@ -188,20 +210,23 @@ def elements(value: Any) -> Any:
 
 # fmt: off
 Text = Annotated[str, *_scalar(lambda text: text)]
-Name = Annotated[str, *_scalar(_matching(_NAME, "a name: lower-case letters, digits and dashes"), _NAME.pattern)]
-FactsName = Annotated[str, FACTS, *_scalar(_matching(_NAME, "a name: lower-case letters, digits and dashes"))]
-Int = Annotated[int, *_scalar(parse_int, _INT.pattern)]
+Name = Annotated[str, *_scalar(parse_name, _NAME.pattern)]
+FactsName = Annotated[str, *_facts(parse_name)]
+Count = Annotated[int, *_scalar(parse_count, _COUNT.pattern)]
 Bool = Annotated[bool, *_scalar(parse_bool, enum=["true", "false"])]
 Size = Annotated[int, *_scalar(parse_size, _SIZE.pattern)]
 Host = Annotated[HostName, *_scalar(parse_host)]
-Url = Annotated[str, FACTS, *_scalar(parse_url, _URL.pattern)]
+Url = Annotated[str, *_facts(parse_url, _URL.pattern)]
 Server = Annotated[str, *_scalar(parse_server, _SERVER.pattern)]
 Timezone = Annotated[str, *_scalar(parse_timezone)]
-Language = Annotated[str, *_scalar(_matching(_LANGUAGE, "a language as in en_US.UTF-8"), _LANGUAGE.pattern)]
-Word = Annotated[str, *_scalar(_matching(_WORD, "one word without blanks or quotes"), _WORD.pattern)]
-FactsWord = Annotated[str, FACTS, *_scalar(_matching(_WORD, "one word without blanks or quotes"))]
-Package = Annotated[str, *_scalar(_matching(_PACKAGE, "a package, @group or @^environment"), _PACKAGE.pattern)]
-User = Annotated[str, *_scalar(_matching(_USER, "a user name"), _USER.pattern)]
+Language = Annotated[str, *_scalar(_matching(_LANGUAGE, "a language", "as in en_US.UTF-8"), _LANGUAGE.pattern)]
+Word = Annotated[str, *_scalar(_matching(_WORD, *_ONE_WORD), _WORD.pattern)]
+FactsWord = Annotated[str, *_facts(_matching(_WORD, *_ONE_WORD))]
+BootWord = Annotated[str, *_scalar(_matching(_BOOT_WORD, *_IPXE_WORD), _BOOT_WORD.pattern)]
+FactsBootWord = Annotated[str, *_facts(_matching(_BOOT_WORD, *_IPXE_WORD))]
+Interface = Annotated[str, *_scalar(_matching(_INTERFACE, "the name of an interface", "as in xenbr0"))]
+Package = Annotated[str, *_scalar(_matching(_PACKAGE, *_ONE_PACKAGE), _PACKAGE.pattern)]
+User = Annotated[str, *_scalar(_matching(_USER, "a name", "use lower-case letters, digits, _ and -"), _USER.pattern)]
 SitePath = Annotated[str, *_scalar(parse_site_path)]
 Device = Annotated[str, *_scalar(parse_device)]
 MacText = Annotated[Mac, *_scalar(parse_mac)]
@@ -209,6 +234,6 @@ Address = Annotated[IPv4Address, *_scalar(_address)]
 Subnet = Annotated[IPv4Network, *_scalar(_subnet)]
 Range = Annotated[AddressRange, *_scalar(parse_range)]
 Uuid = Annotated[str, *_scalar(parse_uuid)]
-SecretName = Annotated[str, SECRET, *_scalar(_matching(_USER, "the name of a secret"))]
+SecretName = Annotated[str, SECRET, *_scalar(_matching(_USER, "a name", "use lower-case letters, digits, _ and -"))]
 # fmt: on
 AsSet = (SET, BeforeValidator(elements))

@@ -15,10 +15,13 @@ from bootforge.site.scalars import (
     Address,
     AsSet,
     Bool,
+    BootWord,
+    Count,
     Device,
+    FactsBootWord,
     FactsName,
     FactsWord,
-    Int,
+    Interface,
     Language,
     MacText,
     Name,
@@ -73,9 +76,9 @@ class InstallSpec(Model):
     """Where the installer comes from and how it is started."""
 
     url: Url | None = Field(None, description="The install tree: what holds .treeinfo and images/.")
-    kernel: Word = Field("images/pxeboot/vmlinuz", description="The installer's kernel below the tree.")
-    initrd: Word = Field("images/pxeboot/initrd.img", description="The installer's initrd below the tree.")
-    args: tuple[FactsWord, ...] = Field((), description="More kernel arguments for the installer.")
+    kernel: BootWord = Field("images/pxeboot/vmlinuz", description="The installer's kernel below the tree.")
+    initrd: BootWord = Field("images/pxeboot/initrd.img", description="The installer's initrd below the tree.")
+    args: tuple[FactsBootWord, ...] = Field((), description="More kernel arguments for the installer.")
 
 
 class VmDiskSpec(Model):
@@ -89,7 +92,7 @@ class VmSpec(Model):
 
     uuid: Uuid | None = Field(None, description="The guest's UUID; without one, dom0 draws one.")
     memory: Size = Field(2048, description="Memory.")
-    vcpus: Int = Field(1, description="Virtual processors.")
+    vcpus: Count = Field(1, description="Virtual processors.")
     disks: dict[Name, VmDiskSpec] = Field({}, description="Disks by the guest's device name.")
 
 
@@ -145,7 +148,7 @@ class NetworkSpec(Model):
     dns: tuple[Address, ...] = Field((), description="Name servers.")
     range: Range | None = Field(None, description="Addresses that DHCP may give to unknown machines.")
     server: Server | None = Field(None, description="This server's URL as seen from the network.")
-    bridge: Word | None = Field(None, description="The dom0 bridge that guests on it are plugged into.")
+    bridge: Interface | None = Field(None, description="The dom0 bridge that guests on it are plugged into.")
 
 
 class SecretSpec(Model):

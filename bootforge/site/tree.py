@@ -14,19 +14,28 @@ import yaml
 
 from bootforge.errors import Problem
 from bootforge.model import Origin
+from bootforge.site.syntax import syntax_problem
 
 Op = Literal["set", "force", "remove"]
 _SUFFIX: dict[str, Op] = {"!": "force", "-": "remove"}
-_TAG = "tag:yaml.org,2002:"
+_DEEPEST = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A scalar as it was written. ``empty`` when nothing, ``~`` or ``null`` was written plainly."""
+    """A scalar as it was written. ``empty`` when nothing, ``~`` or ``null`` was written plainly. ``lead``: how many
+    characters stand before the text, as a quote does; -1 when it is not written in one piece."""
 
     value: str
     origin: Origin
     empty: bool
+    lead: int = -1
+
+    def at(self, offset: int) -> Origin:
+        """The place of one character of the text, as nearly as it can be told."""
+        if self.lead < 0:
+            return self.origin
+        return Origin(self.origin.file, self.origin.line, self.origin.col + self.lead + offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,87 +63,139 @@ class Map:
         return next((entry.node for entry in self.entries if entry.key == key), None)
 
 
-Node = Text | Seq | Map
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A value that was refused: what is wrong with it is said already."""
+
+    origin: Origin
 
 
-class _Loader(yaml.CSafeLoader):
-    """libyaml without implicit types: every plain scalar is text, ``<<`` is a key like any other."""
-
-    yaml_implicit_resolvers: dict[str, Any] = {}
+Node = Text | Seq | Map | Bad
 
 
 def parse_yaml(text: str, file: str, problems: list[Problem]) -> Node | None:
-    """The tree of one file; what is wrong with it is appended to ``problems``. None for an empty file."""
+    """The tree of one file; what is wrong with it is appended to ``problems``. None for an empty file, and Bad for
+    one that is not YAML."""
+    loader = yaml.CSafeLoader(text)
     try:
-        root = _compose(text)
+        return _Reader(loader, file, problems).document()
     except yaml.YAMLError as error:
-        problems.append(_syntax(error, file))
-        return None
-    return _Reader(file, problems).node(root) if root is not None else None
-
-
-def _compose(text: str) -> yaml.Node | None:
-    loader = _Loader(text)
-    try:
-        node: yaml.Node | None = loader.get_single_node()
-        return node
+        problems.append(syntax_problem(error, file, text))
+        return Bad(Origin(file))
     finally:
         loader.dispose()
 
 
-def _syntax(error: yaml.YAMLError, file: str) -> Problem:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    origin = Origin(file, mark.line + 1, mark.column + 1) if mark else Origin(file)
-    message = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable"
-    hint = "indent with spaces" if "character '\\t'" in message or "\t" in message else ""
-    return Problem(origin, "BF001", f"not YAML: {message}", hint)
-
-
 class _Reader:
-    def __init__(self, file: str, problems: list[Problem]) -> None:
+    """Reads libyaml's events, so that every construct is known at its own place."""
+
+    def __init__(self, loader: yaml.CSafeLoader, file: str, problems: list[Problem]) -> None:
+        self.loader = loader
         self.file = file
         self.problems = problems
-        self.seen: set[int] = set()
 
-    def origin(self, node: yaml.Node) -> Origin:
-        return Origin(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
+    def next(self) -> Any:
+        return self.loader.get_event()
 
-    def fault(self, node: yaml.Node, message: str, hint: str) -> None:
-        self.problems.append(Problem(self.origin(node), "BF002", message, hint))
+    def origin(self, event: Any) -> Origin:
+        return Origin(self.file, event.start_mark.line + 1, event.start_mark.column + 1)
 
-    def node(self, node: yaml.Node) -> Node:
-        origin = self.origin(node)
-        if id(node) in self.seen:
-            self.fault(node, "an alias stands for this value", "write the value out where it is used")
-            return Text("", origin, True)
-        self.seen.add(id(node))
-        kind = node.tag.removeprefix(_TAG)
-        if kind not in ("str", "map", "seq"):
-            self.fault(node, f"tag {node.tag!r} is not part of the site language", "remove the tag")
-        if isinstance(node, yaml.MappingNode):
-            return Map(tuple(self.entries(node)), origin)
-        if isinstance(node, yaml.SequenceNode):
-            return Seq(tuple(self.node(item) for item in node.value), origin)
-        plain = isinstance(node, yaml.ScalarNode) and not node.style
-        return Text(node.value, origin, plain and node.value in ("", "~", "null"))
+    def fault(self, event: Any, message: str, hint: str) -> None:
+        self.problems.append(Problem(self.origin(event), "BF002", message, hint))
 
-    def entries(self, node: yaml.MappingNode) -> Iterator[Entry]:
+    def document(self) -> Node | None:
+        root: Node | None = None
+        documents = 0
+        while not isinstance(event := self.next(), yaml.StreamEndEvent):
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents == 2:
+                    self.fault(event, "a second document begins here", "remove the line '---', or use another file")
+            elif not isinstance(event, yaml.StreamStartEvent | yaml.DocumentEndEvent):
+                node = self.node(event, 0)
+                root = node if documents == 1 else root
+        return None if isinstance(root, Text) and root.empty else root
+
+    def node(self, event: Any, depth: int) -> Node:
+        origin = self.origin(event)
+        if isinstance(event, yaml.AliasEvent):
+            hint = "write the value out; quote a text that begins with '*'"
+            self.fault(event, f"'*{event.anchor}' is an alias, which the site language does not have", hint)
+            return Bad(origin)
+        refused = self.refused(event, depth)
+        node: Node
+        if isinstance(event, yaml.ScalarEvent):
+            node = _text(event, origin)
+        elif depth > _DEEPEST:
+            self.skip(event)
+            node = Bad(origin)
+        elif isinstance(event, yaml.MappingStartEvent):
+            node = Map(tuple(self.entries(depth + 1)), origin)
+        else:
+            items = []
+            while not isinstance(inner := self.next(), yaml.SequenceEndEvent):
+                items.append(self.node(inner, depth + 1))
+            node = Seq(tuple(items), origin)
+        return Bad(origin) if refused else node
+
+    def refused(self, event: Any, depth: int) -> bool:
+        """Whether something before a value is not part of the language."""
+        if event.anchor:
+            hint = "write the value out where it is used; quote a text that begins with '&'"
+            self.fault(event, f"'&{event.anchor}' is an anchor, which the site language does not have", hint)
+        elif event.tag:
+            shown = event.tag.replace("tag:yaml.org,2002:", "!!")
+            hint = "remove it; quote a text that begins with '!'"
+            self.fault(event, f"'{shown}' is a tag, which the site language does not have", hint)
+        elif depth == _DEEPEST + 1 and not isinstance(event, yaml.ScalarEvent):
+            self.fault(event, f"nested deeper than {_DEEPEST} levels", "nothing in a site is as deep as that")
+        else:
+            return False
+        return True
+
+    def skip(self, event: Any) -> None:
+        """Passes over a value whose first event was read."""
+        level = 0
+        while True:
+            level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if level == 0:
+                return
+            event = self.next()
+
+    def entries(self, depth: int) -> Iterator[Entry]:
         first: dict[str, Origin] = {}
-        for key, value in node.value:
-            origin = self.origin(key)
-            if not isinstance(key, yaml.ScalarNode):
-                self.fault(key, "a key must be a word", "quote braces and brackets that belong to a key")
-                continue
-            name, op = key.value, "set"
-            if not key.style and name[-1:] in _SUFFIX:
-                name, op = name[:-1], _SUFFIX[name[-1]]
-            if name == "<<":
-                self.fault(key, "merge keys are not part of the site language", "use a role or a rule")
-                continue
-            written = name if op == "set" else key.value
-            if written in first:
-                line = first[written].line
-                self.fault(key, f"key {written!r} stands twice (first in line {line})", "keep one of them")
-                continue
-            first[written] = origin
-            yield Entry(name, op, origin, self.node(value))  # type: ignore[arg-type]
+        while not isinstance(key := self.next(), yaml.MappingEndEvent):
+            if entry := self.entry(key, depth, first):
+                yield entry
+
+    def entry(self, key: Any, depth: int, first: dict[str, Origin]) -> Entry | None:
+        named = self.node(key, depth)
+        value = self.node(self.next(), depth)
+        if isinstance(named, Bad):
+            return None
+        if not isinstance(named, Text):
+            self.fault(key, "a key must be a word", "quote a value that begins with a brace or a bracket")
+            return None
+        name, op = named.value, "set"
+        if not name.isprintable():
+            self.fault(key, f"the key {name!r} has a control character", "write it in plain letters")
+            return None
+        if not key.style and name[-1:] in _SUFFIX:
+            name, op = name[:-1], _SUFFIX[name[-1]]
+        if name == "<<":
+            self.fault(key, "merge keys are not part of the site language", "use a role or a rule")
+            return None
+        written = f"{name}-" if op == "remove" else name
+        if written in first:
+            line = first[written].line
+            self.fault(key, f"key {named.value!r} stands twice (first in line {line})", "keep one of them")
+            return None
+        first[written] = named.origin
+        return Entry(name, op, named.origin, value)  # type: ignore[arg-type]
+
+
+def _text(event: Any, origin: Origin) -> Text:
+    value, quotes = event.value, 1 if event.style in ("'", '"') else 0
+    start, end = event.start_mark, event.end_mark
+    whole = start.line == end.line and end.column - start.column == len(value) + 2 * quotes
+    return Text(value, origin, not event.style and value in ("", "~", "null"), quotes if whole else -1)

@@ -30,27 +30,29 @@ def typed(
 
 
 def _value_problem(found: Any, merged: Merged, origin: Origin, host: str) -> Problem:
-    path, place = _path(merged.tree(), found["loc"])
+    path, name, place = _path(merged.tree(), found["loc"])
     at = merged.origin(path, origin)
     if place is not None and path in merged.values and place < len(merged.values[path].items):
         at = merged.values[path].items[place]
-    name = dotted(path)
     if found["type"] == "missing":
-        return Problem(at, "BF019", f"'{name}' is missing", f"every {dotted(path[:-1]) or 'site'} needs it", host)
+        *around, key = name
+        where = f"below '{dotted(tuple(around))}'" if around else "at the top"
+        return Problem(at, "BF019", f"'{dotted(name)}' is missing", f"write '{key}:' {where}", host)
     message, _, hint = found["msg"].removeprefix("Value error, ").partition("; ")
-    return Problem(at, "BF010", f"{name}: {message}", hint, host)
+    return Problem(at, "BF010", f"{dotted(name)}: {message}", hint, host)
 
 
-def _path(tree: Any, loc: tuple[str | int, ...]) -> tuple[Path, int | None]:
-    """The path and list index that pydantic's location means; a set's index counts its sorted elements."""
+def _path(tree: Any, loc: tuple[str | int, ...]) -> tuple[Path, Path, int | None]:
+    """What pydantic's location means: the path, the path without an element of a set, and the index in a list.
+    A set's index counts its sorted elements."""
     path: list[str] = []
     for step in loc:
         if isinstance(step, int):
             if not isinstance(tree, dict):
-                return tuple(path), step
-            step = sorted(tree)[step]
+                return tuple(path), tuple(path), step
+            return (*path, sorted(tree)[step]), tuple(path), None
         if step == "[key]":
             break
         path.append(step)
         tree = tree.get(step) if isinstance(tree, dict) else None
-    return tuple(path), None
+    return tuple(path), tuple(path), None

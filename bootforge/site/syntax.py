@@ -1,0 +1,66 @@
+"""What libyaml says about a file that is not YAML, said again for somebody who writes a site: where to look, what is
+wrong, and the remedy."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from bootforge.errors import Problem
+from bootforge.model import Origin
+
+_LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_BEGINNINGS = tuple(f"while scanning {what}" for what in ("an anchor", "an alias", "a tag", "a directive"))
+_SISTERS = "or indent it as its sisters are"
+_ADVICE = (
+    ("found a tab character", "a tab cannot indent", "indent with spaces"),
+    ("mapping values are not allowed", "a second ':' in one value", f"quote a text that holds ': ', {_SISTERS}"),
+    ("could not find expected ':'", "a line without a key", "write 'key: value', with a blank after the colon"),
+    ("end of stream", "this quote is never closed", "close it"),
+    ("expected ',' or ']'", "this '[' is never closed", "close it; quote a value that holds brackets"),
+    ("expected ',' or '}'", "this '{' is never closed", "close it; quote a value that holds braces"),
+    ("expected key", "{} cannot stand here", f"quote a value that holds braces or quotes, {_SISTERS}"),
+    ("expected '-'", "{} cannot stand here", f"quote a value that holds braces or quotes, {_SISTERS}"),
+    ("node content", "{} cannot stand here", f"quote a value that holds braces or quotes, {_SISTERS}"),
+    ("block sequence entries", "no '- ' can stand here", "begin a list in a line of its own, or write [a, b]"),
+    ("escape", "no such escape in double quotes", "use single quotes, in which a backslash is a backslash"),
+    ("expected <document start>", "the document ended above", "remove the line '...'"),
+)
+"""A part of libyaml's message, what is wrong, and the remedy; {} is what stands at the place."""
+
+
+def syntax_problem(error: yaml.YAMLError, file: str, text: str) -> Problem:
+    """The problem at the place that is to be mended: where a quote or bracket opens, not where the file ends."""
+    if isinstance(error, yaml.reader.ReaderError):
+        before = text.encode()[: error.position].decode("utf-8", "ignore")
+        origin = Origin(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        return Problem(origin, "BF001", f"not YAML: {error.reason}", "remove it; some editors do not show it")
+    said, context = getattr(error, "problem", None) or "", getattr(error, "context", None) or ""
+    mark, opened = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
+    line, col = (mark.line, mark.column) if mark else (0, 0)
+    lines = [*_LINE_END.split(text), ""]
+    unclosed = (
+        "end of stream" in said or "expected ':'" in said or ("expected ','" in said and opened and opened.line < line)
+    )
+    what, hint = next(
+        ((what, hint) for word, what, hint in _ADVICE if word in said),
+        (said, "look here and at the line above for quotes, brackets and indentation"),
+    )
+    if "cannot start any token" in said or context in _BEGINNINGS:
+        line, col = (opened.line, opened.column) if opened else (line, col)
+        what, hint = "a value cannot begin with {}", "quote it"
+        if lines[line][col : col + 1] == "\t":
+            _, what, hint = _ADVICE[0]
+    elif "mapping values" in said and ": " not in lines[line][:col]:
+        above = next((number for number in range(line - 1, -1, -1) if lines[number].strip()), line)
+        if above < line and not re.search(r":( |$)", lines[above].rstrip()):
+            _, what, hint = _ADVICE[2]
+            line, col = above, len(lines[above]) - len(lines[above].lstrip())
+    elif opened and unclosed:
+        line, col = opened.line, opened.column
+    elif "expected ','" in said:
+        what, hint = "{} cannot stand here", "quote a value that holds braces or brackets"
+    found = re.match(r"[\w-]+|.", lines[line][col:])
+    what = what.replace("{}", repr(found[0]) if found else "the end of the line")
+    return Problem(Origin(file, line + 1, col + 1), "BF001", f"not YAML: {what}", hint)
