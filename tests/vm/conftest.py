@@ -24,12 +24,18 @@ def lab(tmp_path: Path) -> Iterator[vm.Lab]:
 
 
 @pytest.fixture
-def bootforge(lab: vm.Lab, monkeypatch: pytest.MonkeyPatch) -> Bootforge:
-    """HTTP and TFTP by Bootforge, DHCP by dnsmasq with the file that Bootforge prints, and an install tree."""
+def bootforge(served: Bootforge) -> Bootforge:
+    """A served lab whose DHCP is dnsmasq with the file that Bootforge prints."""
+    served.lab.dnsmasq(served("dhcp", "dnsmasq"))
+    return served
+
+
+@pytest.fixture
+def served(lab: vm.Lab, monkeypatch: pytest.MonkeyPatch) -> Bootforge:
+    """HTTP and TFTP by Bootforge, and an install tree."""
     monkeypatch.setenv("BOOTFORGE_SITE", str(SITE))
     monkeypatch.setenv("BOOTFORGE_STORE", f"sqlite:///{lab.directory}/store.db")
     monkeypatch.setenv("BOOTFORGE_ROOT_HASH", ROOT_HASH)
     product = Bootforge(lab)
-    lab.dnsmasq(product("dhcp", "dnsmasq"))
     lab.media()
     return product

@@ -130,6 +130,7 @@ class Lab:
         self.directory = directory
         self.namespace = f"bf-{os.getpid()}-{next(_number)}"
         self.processes: list[Process] = []
+        self.others: list[str] = []
         self._taps = itertools.count()
 
     def __enter__(self) -> Lab:
@@ -150,7 +151,8 @@ class Lab:
             for process in reversed(self.processes):
                 process.kill()
         finally:
-            subprocess.run(["ip", "netns", "delete", self.namespace], check=True)
+            for name in self.others + [self.namespace]:
+                subprocess.run(["ip", "netns", "delete", name], check=True)
 
     def inside(self, *argv: str | Path) -> list[str]:
         """The argument list that runs ``argv`` in the namespace (``ip netns exec`` execs: the pid stays)."""
@@ -183,6 +185,24 @@ class Lab:
             ),
             *("--no-ping", "--enable-ra", "--dhcp-range=fd77::,ra-only,64,1h"),
         )
+        process.wait_for(r"DHCP, (IP range|proxy)", 20)
+        return process
+
+    def foreign_dhcp(self) -> Process:
+        """The DHCP server that was there before: on a machine of its own (10.77.0.2), it gives addresses and knows
+        nothing of booting."""
+        other = f"{self.namespace}-dhcp"
+        subprocess.run(["ip", "netns", "add", other], check=True)
+        self.others.append(other)
+        self.ip(f"link add dhcp type veth peer name eth0 netns {other}")
+        self.ip("link set dhcp master br0 up")
+        for command in ("address add 10.77.0.2/24 dev eth0", "link set eth0 up", "link set lo up"):
+            subprocess.run(["ip", "-n", other, *command.split()], check=True)
+        dnsmasq = ("dnsmasq", "--no-daemon", "--port=0", "--no-ping", "--conf-file=/dev/null", "--log-dhcp")
+        leases = (f"--dhcp-leasefile={self.directory}/foreign-leases", "--dhcp-range=10.77.0.50,10.77.0.99,1h")
+        argv = ["ip", "netns", "exec", other, "setpriv", "--pdeathsig", "KILL", *dnsmasq, *leases]
+        process = Process("foreign-dhcp", argv, self.directory / "foreign-dhcp.log")
+        self.processes.append(process)
         process.wait_for(r"DHCP, IP range", 20)
         return process
 

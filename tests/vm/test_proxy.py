@@ -1,0 +1,40 @@
+"""Beside the DHCP server that was there before: dnsmasq as proxyDHCP, with the file that we print, BIOS and UEFI."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.vm import lab as vm
+from tests.vm.media import MARKER
+from tests.vm.product import Bootforge, kickstart_digest
+
+pytestmark = pytest.mark.vm
+
+HOST, MAC = "web01.prod.lab.example.com", "52:54:00:00:00:01"
+
+
+@pytest.fixture
+def beside(served: Bootforge) -> Bootforge:
+    served.foreign = served.lab.foreign_dhcp()  # type: ignore[attr-defined]
+    served.lab.dnsmasq(served("dhcp", "dnsmasq", "--mode", "proxy"))
+    return served
+
+
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_an_armed_host_gets_its_kickstart_and_its_address_from_the_other_server(
+    beside: Bootforge, firmware: str
+) -> None:
+    beside("arm", HOST)
+    machine = beside.lab.power_on("web01", MAC, firmware)
+
+    digest = machine.wait_for(r"^BF: ks sha256 (\w+)", 40 * vm.PATIENCE)[1]
+    assert digest == kickstart_digest(HOST)
+    assert "DHCPACK(eth0) 10.77.0." in beside.foreign.text  # type: ignore[attr-defined]
+    fetched = [one["address"] for one in beside.json("events", HOST) if one["kind"] == "kickstart"]
+    assert fetched and fetched[0].startswith("10.77.0.") and 50 <= int(fetched[0].rpartition(".")[2]) <= 99
+
+
+def test_a_machine_that_is_not_armed_boots_its_disk(beside: Bootforge) -> None:
+    machine = beside.lab.power_on("web01", MAC)
+    machine.wait_for(MARKER, 15 * vm.PATIENCE)
+    assert "BF: " not in machine.text
