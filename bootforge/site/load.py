@@ -26,6 +26,7 @@ from bootforge.site.schema import (
     SecretSpec,
     SiteFile,
 )
+from bootforge.site.syntax import end_of
 from bootforge.site.tree import Bad, Entry, Map, Node, Seq, Text, parse_yaml
 from bootforge.site.values import typed
 
@@ -150,8 +151,7 @@ class _Loader:
         try:
             text = content.decode("utf-8")
         except UnicodeDecodeError as error:
-            before = content[: error.start].decode("utf-8")
-            place = Origin(name, before.count("\n") + 1, len(before) - before.rfind("\n"))
+            place = end_of(content[: error.start].decode("utf-8"), name)
             self.fault(place, "BF001", f"is not UTF-8 text: byte 0x{content[error.start]:02x}", "save it as UTF-8")
             return Bad(Origin(name))
         return parse_yaml(text, name, self.problems)

@@ -150,6 +150,12 @@ def parse_device(text: str) -> str:
     return text
 
 
+def _mac(text: str) -> Mac:
+    if ":" in text and "-" in text:
+        raise ValueError(f"{text!r} is not a MAC address; write six octets in hex, as in 52:54:00:12:34:56")
+    return parse_mac(text)
+
+
 class AddressRange(NamedTuple):
     """The first and the last address of a range."""
 
@@ -229,7 +235,7 @@ Package = Annotated[str, *_scalar(_matching(_PACKAGE, *_ONE_PACKAGE), _PACKAGE.p
 User = Annotated[str, *_scalar(_matching(_USER, "a name", "use lower-case letters, digits, _ and -"), _USER.pattern)]
 SitePath = Annotated[str, *_scalar(parse_site_path)]
 Device = Annotated[str, *_scalar(parse_device)]
-MacText = Annotated[Mac, *_scalar(parse_mac)]
+MacText = Annotated[Mac, *_scalar(_mac)]
 Address = Annotated[IPv4Address, *_scalar(_address)]
 Subnet = Annotated[IPv4Network, *_scalar(_subnet)]
 Range = Annotated[AddressRange, *_scalar(parse_range)]

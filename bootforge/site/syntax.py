@@ -30,12 +30,19 @@ _ADVICE = (
 """A part of libyaml's message, what is wrong, and the remedy; {} is what stands at the place."""
 
 
+def end_of(text: str, file: str) -> Origin:
+    """The place after a text with which a file begins."""
+    lines = _LINE_END.split(text)
+    return Origin(file, len(lines), len(lines[-1]) + 1)
+
+
 def syntax_problem(error: yaml.YAMLError, file: str, text: str) -> Problem:
     """The problem at the place that is to be mended: where a quote or bracket opens, not where the file ends."""
     if isinstance(error, yaml.reader.ReaderError):
         before = text.encode()[: error.position].decode("utf-8", "ignore")
-        origin = Origin(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
-        return Problem(origin, "BF001", f"not YAML: {error.reason}", "remove it; some editors do not show it")
+        return Problem(
+            end_of(before, file), "BF001", f"not YAML: {error.reason}", "remove it; some editors do not show it"
+        )
     said, context = getattr(error, "problem", None) or "", getattr(error, "context", None) or ""
     mark, opened = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
     line, col = (mark.line, mark.column) if mark else (0, 0)
@@ -61,6 +68,10 @@ def syntax_problem(error: yaml.YAMLError, file: str, text: str) -> Problem:
         line, col = opened.line, opened.column
     elif "expected ','" in said:
         what, hint = "{} cannot stand here", "quote a value that holds braces or brackets"
+    if line >= len(lines) - 1 or not "".join([lines[line][col:], *lines[line + 1 :]]).strip():
+        if "{}" in what:
+            what, hint = "the file ends in the middle of a value", "close every bracket and quote"
+        return Problem(end_of(text.rstrip(), file), "BF001", f"not YAML: {what}", hint)
     found = re.match(r"[\w-]+|.", lines[line][col:])
     what = what.replace("{}", repr(found[0]) if found else "the end of the line")
     return Problem(Origin(file, line + 1, col + 1), "BF001", f"not YAML: {what}", hint)

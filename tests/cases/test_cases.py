@@ -25,7 +25,9 @@ from pathlib import Path
 
 import pytest
 
+from bootforge import generation
 from bootforge.cli import main
+from bootforge.render.engine import Engine
 from tests.support import ROOT_HASH, bootforge
 
 HERE = Path(__file__).parent
@@ -92,9 +94,15 @@ def build(case: Case, site: Path) -> Path:
     return site
 
 
+SHIPPED = Engine({})
+
+
 @pytest.fixture
-def log_handlers() -> Iterator[None]:
-    """The command line sets logging up for its process; here that is everybody's."""
+def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a process of its own would have: its logging, and the shipped templates compiled once."""
+    own = re.compile("templates/").match
+    monkeypatch.setattr(generation, "Engine", lambda files: Engine(files) if any(map(own, files)) else SHIPPED)
+    monkeypatch.setenv("BOOTFORGE_ROOT_HASH", ROOT_HASH)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -107,13 +115,11 @@ def test_check_says_exactly_this(
     tmp_path: Path,
     request: pytest.FixtureRequest,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    log_handlers: None,
+    process: None,
 ) -> None:
     """The exit code and every character of standard error are those of the file; standard output is empty."""
     case = read_case(path)
     site = build(case, tmp_path / "site")
-    monkeypatch.setenv("BOOTFORGE_ROOT_HASH", ROOT_HASH)
     with pytest.raises(SystemExit) as left:
         main(["check", "--site", str(site)])
     said = capsys.readouterr()

@@ -87,7 +87,10 @@ def test_maps_and_structs_are_told_apart() -> None:
             [["nics: {lan: {network: n}}"], ["nics: {lan: {mac: m}, san: {network: s}}"]],
             {"nics": {"lan": {"network": "n", "mac": "m"}, "san": {"network": "s"}}},
         ),
-        ([["authorized_keys: {root: [a]}"], ["authorized_keys: {root: [b]}"]], {"authorized_keys": {"root": ["a", "b"]}}),
+        (
+            [["authorized_keys: {root: [a]}"], ["authorized_keys: {root: [b]}"]],
+            {"authorized_keys": {"root": ["a", "b"]}},
+        ),
         ([["nics: {lan: }"]], {"nics": {"lan": {}}}),
         ([["install: {}"]], {"install": {}}),
         # key!: replaces a collection
@@ -165,7 +168,11 @@ def test_a_conflict_below_a_stronger_layer_is_one_still() -> None:
         ([["packages: [a]"], ["packages!: [b]"]], "packages.a", ["set a 0a", "force None 1a"]),
         ([["packages: [a]"], ["packages!: [b]", "packages: [c]"]], "packages.c", ["set c 1b", "force None 1a"]),
         ([["ntp: [a]"], ["ntp: [b]"]], "ntp", ["set ('a',) 0a", "set ('b',) 1a"]),
-        ([["packages: [a]"], ["packages-: [a]"], ["packages: [a]"]], "packages.a", ["set a 0a", "remove None 1a", "set a 2a"]),
+        (
+            [["packages: [a]"], ["packages-: [a]"], ["packages: [a]"]],
+            "packages.a",
+            ["set a 0a", "remove None 1a", "set a 2a"],
+        ),
     ],
 )
 def test_the_trail_keeps_every_word_weakest_first(groups: list[list[str]], path: str, trail: list[str]) -> None:

@@ -102,10 +102,10 @@ class Host:
     def bootstrap(self, address: str = PLANNED) -> Decision:
         return self.store.permit_bootstrap(self.name, self.token, address, address == PLANNED)
 
-    def installed(self, address: str = PLANNED, name: str = "report", text: str = "ok") -> Decision:
+    def installed(self, address: str = PLANNED, name: str = "report", text: str = "the end") -> Decision:
         return self.store.report(self.name, self.token, address, address == PLANNED, "installed", name, text)
 
-    def failed(self, address: str = PLANNED, name: str = "report", text: str = "no disk") -> Decision:
+    def failed(self, address: str = PLANNED, name: str = "report", text: str = "the end") -> Decision:
         return self.store.report(self.name, self.token, address, address == PLANNED, "failed", name, text)
 
     def disarm(self) -> None:
@@ -203,7 +203,7 @@ def test_cell(host: Host, clock: Clock, state: str, event: str, outcome: str) ->
     else:
         assert (decision.reason, decision.grant, decision.permitted) == (outcome, None, False)
         assert stored_grants(host.store) == stored, "a refused request changes nothing"
-        assert {"refused", "local"} & {row.kind for row in host.store.events()}
+        assert host.store.events()[-1].kind == ("local" if event == "boot" else "refused")
 
 
 @pytest.mark.parametrize("state", REACH)
@@ -265,7 +265,7 @@ def test_reports_out_of_order(host: Host) -> None:
     assert host.bootstrap().reason == "spent"
     assert host.failed().permitted
     assert host.state() == "failed"
-    assert [row.text for row in host.store.logs("web1")] == ["no disk"]
+    assert [(row.outcome, row.text) for row in host.store.logs("web1")] == [("failed", "the end")]
 
 
 def test_more_texts_of_one_report(host: Host) -> None:
@@ -358,6 +358,24 @@ def test_what_began_in_time_may_end_after_the_grant_expired(host: Host, clock: C
     assert host.kickstart().permitted
     wait(clock, MINUTE)
     assert [host.boot().reason, host.kickstart().reason, host.bootstrap().reason, host.installed().reason] == [""] * 4
+
+
+def test_boots_before_the_kickstart_are_no_retries(host: Host) -> None:
+    host.arm()
+    assert [host.boot().reason for _ in range(5)] == [""] * 5
+    host.kickstart()
+    assert [host.boot().reason for _ in range(3)] == ["", "", "spent"]
+
+
+def test_the_first_of_each_is_remembered(host: Host, clock: Clock) -> None:
+    host.arm()
+    for step in ("kickstart", "bootstrap", "installed"):
+        for _ in range(2):
+            wait(clock, 1)
+            getattr(host, step)()
+    row = host.store.status()[0].grant
+    assert (row.kickstart_at, row.bootstrap_at, row.report_at) == (NOON + 1, NOON + 3, NOON + 5)
+    assert (row.kickstarts, row.bootstraps, row.reports) == (2, 2, 2)
 
 
 def test_a_clock_that_goes_back_gives_no_more_boots(host: Host, clock: Clock) -> None:
@@ -523,15 +541,15 @@ def test_arming_is_all_or_nothing(host: Host) -> None:
 
 def test_disarming_answers_who_was_armed(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grants, "MANY", 2)
-    for name in ("d", "c", "b", "a"):
+    for name in "hgfedcba":
         Host(store, name).arm()
-    done = Host(store, "e")
+    done = Host(store, "z")
     done.arm()
     done.kickstart()
     done.installed()
     assert store.disarm(["b"], by="root") == ["b"]
-    assert store.disarm(iter(["d", "b", "a", "e", "nobody", "c"]), by="bob") == ["a", "c", "d"]
-    assert [row.host for row in store.events() if row.detail == "by bob"] == ["a", "c", "d"]
+    assert store.disarm(iter([*"hgfedcbaz", "nobody"]), by="bob") == list("acdefgh")
+    assert [row.host for row in store.events() if row.detail == "by bob"] == list("acdefgh")
     assert done.state() == "installed"
 
 
@@ -802,7 +820,7 @@ def test_no_token_in_any_byte_of_the_files(tmp_path: Path, clock: Clock) -> None
 
 
 @sqlite_only
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o177])
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
 def test_files_are_for_their_user_alone(tmp_path: Path, umask: int) -> None:
     old = os.umask(umask)
     try:
@@ -962,6 +980,18 @@ def test_a_locked_store_says_so(host: Host, tmp_path: Path, monkeypatch: pytest.
     assert host.state() == "armed", "reading goes on"
     other.execute("ROLLBACK")
     assert host.kickstart().permitted
+    other.close()
+
+
+@sqlite_only
+def test_opening_waits_for_whoever_creates_the_database(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    later = threading.Timer(0.3, other.execute, ["ROLLBACK"])
+    later.start()
+    open_store(f"sqlite:///{path}").close()
+    later.join()
     other.close()
 
 

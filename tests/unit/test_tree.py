@@ -114,6 +114,8 @@ def test_every_scalar_is_text(text: str, tree: object) -> None:
         ("a: - b\n", "BF001", "1:4", "begin a list in a line of its own"),
         ('a: "\\q"\n', "BF001", "1:5", "use single quotes"),
         ("a: b\n# \u00e4\u00f6 \x07\n", "BF001", "2:6", "control characters are not allowed"),
+        ("a: b\rc: \x07\n", "BF001", "2:4", "control characters are not allowed"),
+        ("a: b\r\nc: \x07\r\n", "BF001", "2:4", "control characters are not allowed"),
         ("a: b\x00\n", "BF001", "1:5", "control characters are not allowed"),
     ],
 )
