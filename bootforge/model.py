@@ -205,7 +205,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every decision for one host, and nothing undecided: rendering it asks no more questions."""
+    """Every decision for one host, and nothing undecided: rendering it asks no more questions.
+
+    ``shape`` is equal for hosts that differ only in what every host has of its own: names, addresses, serials."""
 
     host: HostName
     release: str
@@ -216,6 +218,7 @@ class Plan:
     install: InstallPlan
     domain: DomainPlan | None
     steps: tuple[Step, ...]
+    shape: str
 
     @property
     def boot_nic(self) -> Nic:

@@ -15,18 +15,19 @@ from typing import Literal
 class Release:
     """Capabilities of one release.
 
-    ``handler``: pykickstart's name for its grammar. ``has_end``: sections end with %end; EL5's own parser takes that
-    line for a package, or for shell. ``prefix``: of installer boot options. ``dracut``: the installer's network is
-    dracut's, else the loader's. ``tree_option``: names the install tree. ``sends_serial``: the installer can send the serial number. ``install_word``: the
-    command ``install`` exists and is not deprecated. ``noninteractive``: ``text --non-interactive``. ``ntp``: how a
-    kickstart names time servers. ``authconfig``: password hashing is set by it. ``nic_by_name``: ``network --device``
-    takes kernel names only. ``network_flags``: --activate and --nodefroute. ``root_lock``: ``rootpw --lock`` without
-    a password. ``sshkey``: the command. ``boot_drive``: ``bootloader --boot-drive``, else --driveorder. ``reqpart``:
-    the command. ``environments``: ``@^group``. ``services``: ``firewall --service``. ``fstype``: what its installer
-    formats by default. ``https``: the installer speaks TLS. ``hashes``: prefixes of crypt(5) that its libcrypt
-    verifies. ``xen_type``: the guest type its stock kernel runs as; EL8 and later are built without CONFIG_XEN_PV
-    and CONFIG_XEN_PVH. ``uefi``, ``secure_boot``: on x86_64. ``x86_level``: of the x86-64 psABI. ``end_of_life``: of
-    its free rebuilds, or of Fedora's schedule, as YYYY-MM.
+    ``handler``: pykickstart's name for its grammar. ``has_end``: sections end with %end; EL5's own parser takes
+    that line for a package, or for shell. ``prefix``: of installer boot options. ``dracut``: the installer's
+    network is dracut's, else the loader's. ``tree_option``: names the install tree. ``sends_serial``: the installer
+    can send the serial number. ``install_word``: the command ``install`` exists and is not deprecated.
+    ``noninteractive``: ``text --non-interactive``. ``ntp``: how a kickstart names time servers. ``authconfig``:
+    password hashing is set by it. ``nic_by_name``: ``network --device`` takes kernel names only. ``network_flags``:
+    --activate and --nodefroute. ``root_lock``: ``rootpw --lock`` without a password. ``sshkey``: the command.
+    ``boot_drive``: ``bootloader --boot-drive``, else --driveorder. ``reqpart``: the command. ``environments``:
+    ``@^group``. ``services``: ``firewall --service``. ``fstype``: what its installer formats by default. ``https``:
+    the installer speaks TLS. ``hashes``: prefixes of crypt(5) that its libcrypt verifies. ``xen_type``: the guest
+    type its stock kernel runs as; EL8 and later are built without CONFIG_XEN_PV and CONFIG_XEN_PVH. ``uefi``,
+    ``secure_boot``: on x86_64. ``x86_level``: of the x86-64 psABI. ``end_of_life``: of its free rebuilds, or of
+    Fedora's schedule, as YYYY-MM.
     """
 
     name: str

@@ -44,8 +44,9 @@ def init(directory: Path) -> None:
 @options.hosts
 @options.site
 @click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", help="How to print.")
+@click.option("--exhaustive", is_flag=True, help="Render and parse every host, not one of those that are alike.")
 @options.verbose
-def check(hosts: tuple[str, ...], site: Path, form: str) -> int:
+def check(hosts: tuple[str, ...], site: Path, form: str, exhaustive: bool) -> int:
     """Find every problem of a site before anything boots.
 
     Loads, resolves, plans and renders every host (or HOSTS: names, globs, class expressions); kickstarts go
@@ -56,7 +57,7 @@ def check(hosts: tuple[str, ...], site: Path, form: str) -> int:
     problems: list[Problem]
     try:
         generation = options.load(site)
-        problems = list(lint(generation, options.selected(generation, hosts)))
+        problems = list(lint(generation, options.selected(generation, hosts), exhaustive=exhaustive))
     except SiteError as error:
         problems = list(error.problems)
     print_problems(problems, form, _sources(site, problems))

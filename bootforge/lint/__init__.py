@@ -10,10 +10,11 @@ from bootforge.lint.plan import lint_plan
 from bootforge.lint.shape import lint_artifacts
 
 
-def lint(generation: Generation, hosts: Collection[str]) -> Iterator[Problem]:
-    """Problems and warnings about the named hosts. Reads no secret."""
+def lint(generation: Generation, hosts: Collection[str], *, exhaustive: bool = False) -> Iterator[Problem]:
+    """Problems and warnings about the named hosts. ``exhaustive`` renders every host, not one of each shape. Reads no
+    secret."""
     problems: list[Problem] = []
     for name in hosts:
         problems += lint_plan(generation, name)
-    problems += lint_artifacts(generation, hosts)
+    problems += lint_artifacts(generation, hosts, exhaustive=exhaustive)
     yield from sorted(once(problems))
