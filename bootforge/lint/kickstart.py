@@ -108,7 +108,7 @@ def _about_commands(lines: list[Line]) -> Iterator[str]:
             yield f"line {line.number}: {line.command} again; line {seen[group]} has {group} already"
         seen.setdefault(group, line.number)
         if line.command in ("rootpw", "user") and "iscrypted" in line.options():
-            value = line.options().get("password") or line.words[-1]
+            value = line.options().get("password") or next((w for w in line.words[1:] if not w.startswith("--")), "")
             if not _CRYPT.fullmatch(value):
                 yield f"line {line.number}: --iscrypted, but what follows is no crypt(5) hash"
     for command, why in (

@@ -34,7 +34,7 @@ def _root(site: Site, host: ResolvedHost, release: Release, faults: list[Fault])
     if name is None and release.root_lock:
         return command("rootpw", lock=True)
     if name is None:
-        return command("rootpw", "!!", iscrypted=True)
+        return KsCommand("rootpw", (KsOption("--iscrypted"), KsOption("", "!!")))
     if name not in site.secrets:
         hint = did_you_mean(name, site.secrets) or "declare it under 'secrets:' in site.yaml"
         faults.append(Fault(("root_password",), "BF044", f"no secret '{name}'", hint))
