@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,8 @@ def check(hosts: tuple[str, ...], site: Path, form: str, exhaustive: bool) -> in
     """Find every problem of a site before anything boots.
 
     Loads, resolves, plans and renders every host (or HOSTS: names, globs, class expressions); kickstarts go
-    through pykickstart of their own release, scripts through 'sh -n'. Silent when all is well.
+    through pykickstart of their own release and rules of our own, scripts through 'sh -n'. Lines of the site without
+    effect are warned of. Silent when all is well; -v adds notes, such as releases that have ended.
     """
     from bootforge.lint import lint
 
@@ -60,6 +62,8 @@ def check(hosts: tuple[str, ...], site: Path, form: str, exhaustive: bool) -> in
         problems = list(lint(generation, options.selected(generation, hosts), exhaustive=exhaustive))
     except SiteError as error:
         problems = list(error.problems)
+    if form == "text" and not logging.getLogger().isEnabledFor(logging.DEBUG):
+        problems = [problem for problem in problems if problem.severity != "note"]
     print_problems(problems, form, _sources(site, problems))
     errors = sum(problem.severity == "error" for problem in problems)
     if problems and form == "text":
