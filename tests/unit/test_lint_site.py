@@ -39,7 +39,7 @@ def append(path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     "file,text,words",
     [
-        ("rules.yaml", "  - when: role_web & env_qa\n    packages: [x]\n", "rules.yaml:19:5: warning[BF061]: rule 3"),
+        ("rules.yaml", "  - when: role_web & env_qa\n    packages: [x]\n", "rules.yaml:18:5: warning[BF061]: rule 3"),
         ("roles/mail.yaml", "packages: [postfix]\n", "roles/mail.yaml:1:1: warning[BF062]: role 'mail'"),
         ("layouts/big.yaml", "volume_group: big\n", "layouts/big.yaml:1:1: warning[BF062]: layout 'big'"),
         ("profiles/own.yaml", "release: el9\n", "profiles/own.yaml:1:1: warning[BF062]: profile 'own'"),
