@@ -155,10 +155,11 @@ def _print_status(rows: list[dict[str, Any]], as_json: bool) -> None:
 @click.command()
 @click.argument("host", required=False, shell_complete=options.complete_hosts)
 @click.option("--follow", is_flag=True, help="Go on printing, until interrupted.")
+@options.site
 @options.store
 @options.as_json
 @options.verbose
-def events(host: str | None, follow: bool, store: str | None, as_json: bool) -> None:
+def events(host: str | None, follow: bool, site: Path, store: str | None, as_json: bool) -> None:
     """Show what happened: who armed, which machine asked for what, what was refused and why."""
     with _store(store) as opened:
         found = opened.events(host)
@@ -184,10 +185,11 @@ def _print_events(found: Iterable[EventRow], as_json: bool) -> None:
 @click.command()
 @options.host
 @click.argument("name", required=False)
+@options.site
 @options.store
 @options.as_json
 @options.verbose
-def log(host: str, name: str | None, store: str | None, as_json: bool) -> None:
+def log(host: str, name: str | None, site: Path, store: str | None, as_json: bool) -> None:
     """Print what HOST reported: the newest report, or the newest of that NAME."""
     with _store(store) as opened:
         rows = opened.logs(host, name)

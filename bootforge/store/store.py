@@ -237,10 +237,10 @@ def _news(what: str, host: str, address: str, decision: Decision, detail: str) -
         stray = f" for {host}" if decision.owner not in ("", host) else ""
         known = decision.owner != "" and what != "boot"  # a boot shows no token: anybody can ask
         return News(
-            kind="refused",
+            kind="refused" if what != "boot" else "local",  # a machine that is sent to its disk: the usual thing
             host=decision.owner or host,
             address=address,
-            detail=f"{what}{stray}: {decision.reason}",
+            detail=f"{what}{stray}: {decision.reason}" if what != "boot" else decision.reason,
             source="token" if known else "stranger",
             coalesce=COALESCE,
         )

@@ -11,6 +11,7 @@ import pytest
 from bootforge.serve.http import ROUTES
 from tests.docs.generate import documents
 from tests.support import ROOT, environment, need
+from tests.unit.test_store import STATES
 
 _CODE = re.compile(r'"(BF\d{3})"')
 
@@ -37,6 +38,10 @@ def test_every_route_is_documented() -> None:
     text = (ROOT / "docs/boot.md").read_text()
     for route in ROUTES:
         assert route.rule.replace("<outcome>", "installed") in text, f"{route.rule} is not in docs/boot.md"
+
+
+def test_the_table_of_states_is_the_one_that_is_tested() -> None:
+    assert STATES.strip() in (ROOT / "docs/states.md").read_text()
 
 
 def test_links_lead_somewhere() -> None:

@@ -133,7 +133,7 @@ def test_an_install_from_boot_to_the_local_disk(server: Running, number: int) ->
 
     assert is_local(netboot(server, number)), "the next boot must not install again"
     assert_refused(server.get(path))
-    assert [one.kind for one in server.recorded(name(number))][-2:] == ["refused", "refused"]
+    assert [one.kind for one in server.recorded(name(number))][-2:] == ["local", "refused"]
 
 
 def test_a_failed_install_is_reported_as_failed(server: Running, number: int) -> None:
@@ -238,7 +238,7 @@ def test_a_grant_that_expired_is_refused(server: Running, number: int) -> None:
     assert_refused(server.get(path))
     assert last_event(server, name(number)) == ("refused", "kickstart: expired")
     assert is_local(netboot(server, number))
-    assert last_event(server, name(number)) == ("refused", "boot: expired")
+    assert last_event(server, name(number)) == ("local", "expired")
 
 
 def requests_that_make_no_sense(path: str) -> Iterator[bytes]:
@@ -388,7 +388,7 @@ def test_the_serial_number_must_be_the_hosts(server: Running, number: int) -> No
 def test_an_unarmed_host_boots_its_disk(server: Running, number: int) -> None:
     answer = netboot(server, number)
     assert is_local(answer) and name(number).encode() in answer.body
-    assert last_event(server, name(number)) == ("refused", "boot: not armed")
+    assert last_event(server, name(number)) == ("local", "not armed")
     other = server.get(f"/m/02:00:00:00:03{mac(number)[-3:]}/boot.ipxe")
     server.grant(name(number))
     assert is_local(other) and is_local(server.get(f"/m/02:00:00:00:03{mac(number)[-3:]}/boot.ipxe"))
