@@ -29,7 +29,8 @@ def _dead_rules(generation: Generation) -> Iterator[Problem]:
     every = {frozenset(host.classes) for host in generation.hosts.values()}
     for rule in (*site.assigns, *site.rules):
         if not any(rule.when(classes) for classes in every):
-            yield _warning(rule.layer.origin, "BF061", f"{rule.name} matches no host", "correct 'when:', or remove the rule")
+            hint = "correct 'when:', or remove the rule"
+            yield _warning(rule.layer.origin, "BF061", f"{rule.name} matches no host", hint)
 
 
 def _dead_defaults(generation: Generation) -> Iterator[Problem]:
@@ -53,26 +54,19 @@ def _unused(generation: Generation) -> Iterator[Problem]:
         used["role"].update(spec.roles)
         used["profile"].add(str(spec.profile))
         used["layout"].add(str(spec.layout))
-        used["network"].update(nic.network for nic in spec.nics.values())
         used["secret"].update(filter(None, [spec.root_password]))
         used["key file"].update(file for files in spec.authorized_keys.values() for file in files)
-    ranged = {name for name, network in site.networks.items() if network.range}
     own: list[tuple[str, Iterable[tuple[str, Origin]]]] = [
         ("role", ((name, layer.origin) for name, layer in site.roles.items())),
         ("profile", ((name, profile.layer.origin) for name, profile in site.profiles.items())),
         ("layout", ((name, layer.origin) for name, layer in site.layouts.items())),
-        ("network", ((name, _declared(generation, "networks", name)) for name in site.networks if name not in ranged)),
-        ("secret", ((name, _declared(generation, "secrets", name)) for name in site.secrets)),
+        ("secret", ((name, site.origins.origin(("secrets", name), Origin("site.yaml"))) for name in site.secrets)),
         ("key file", ((name, Origin(name)) for name in site.files if name.startswith("keys/"))),
     ]
     for what, things in own:
         for name, origin in things:
             if name not in used[what] and not origin.file.startswith("shipped:"):
                 yield _warning(origin, "BF062", f"{what} '{name}' is used by no host", "use it, or remove it")
-
-
-def _declared(generation: Generation, key: str, name: str) -> Origin:
-    return generation.site.origins.origin((key, name), Origin("site.yaml"))
 
 
 def _ended(generation: Generation, today: date) -> Iterator[Problem]:
