@@ -69,11 +69,11 @@ class HostName:
 @dataclass(frozen=True, slots=True)
 class Slot:
     """A hole that only :func:`bootforge.seal.seal` fills: ``grant.url``, ``grant.token``, ``site.revision``
-    or ``secret:NAME``. Everywhere else it prints as ``@source@``. ``form`` says what may fill it: ``crypt`` is a
-    crypt(5) hash, so that a plain-text password is never taken for one."""
+    or ``secret:NAME``. Everywhere else it prints as ``@source@``. With ``hashes`` only a
+    crypt(5) hash that begins with one of them may fill it, so that a plain-text password is never taken for one."""
 
     source: str
-    form: Literal["", "crypt"] = ""
+    hashes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"@{self.source}@"
@@ -138,10 +138,13 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Nic:
-    """A network interface: the one value behind the kickstart, the DHCP reservation and the domain definition."""
+    """A network interface: the one value behind the kickstart, the DHCP reservation and the domain definition.
+
+    ``device``: the kernel's name for it, where an installer knows nics by name only."""
 
     name: str
     mac: Mac
+    device: str | None
     network: Network
     address: IPInterface | None
     boot: bool
@@ -149,13 +152,19 @@ class Nic:
 
 @dataclass(frozen=True, slots=True)
 class InstallPlan:
-    """What the installer is told: kickstart commands by section of the template, packages and groups."""
+    """What the installer is told: kickstart commands by section of the template, packages and groups.
+
+    ``keys``: root's public keys, where no command of the release takes them."""
 
     title: str
+    has_end: bool
+    mode: tuple[KsCommand, ...]
     source: tuple[KsCommand, ...]
     locale: tuple[KsCommand, ...]
     network: tuple[KsCommand, ...]
     access: tuple[KsCommand, ...]
+    keys: tuple[str, ...]
+    security: tuple[KsCommand, ...]
     storage: tuple[KsCommand, ...]
     packages: tuple[Package, ...]
 
@@ -196,7 +205,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every decision for one host, and nothing undecided: rendering it asks no more questions."""
+    """Every decision for one host, and nothing undecided: rendering it asks no more questions.
+
+    ``shape`` is equal for hosts that differ only in what every host has of its own: names, addresses, serials."""
 
     host: HostName
     release: str
@@ -207,6 +218,7 @@ class Plan:
     install: InstallPlan
     domain: DomainPlan | None
     steps: tuple[Step, ...]
+    shape: str
 
     @property
     def boot_nic(self) -> Nic:

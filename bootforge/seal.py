@@ -92,8 +92,11 @@ def _fill(slot: Slot, grant: Grant, vault: Vault) -> str:
             return grant.revision
     name = slot.source.removeprefix("secret:")
     value = vault.get(name)
-    if slot.form == "crypt" and not _CRYPT.fullmatch(value):
+    if slot.hashes and not _CRYPT.fullmatch(value):
         raise SecretError(f"secret {name} is not a crypt(5) hash", "'openssl passwd -6' makes one")
+    if slot.hashes and not value.startswith(slot.hashes):
+        kinds = ", ".join(slot.hashes)
+        raise SecretError(f"secret {name} is a hash that the host's release cannot verify", f"it verifies {kinds}")
     return value
 
 

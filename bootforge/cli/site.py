@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,21 +45,25 @@ def init(directory: Path) -> None:
 @options.hosts
 @options.site
 @click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", help="How to print.")
+@click.option("--exhaustive", is_flag=True, help="Render and parse every host, not one of those that are alike.")
 @options.verbose
-def check(hosts: tuple[str, ...], site: Path, form: str) -> int:
+def check(hosts: tuple[str, ...], site: Path, form: str, exhaustive: bool) -> int:
     """Find every problem of a site before anything boots.
 
     Loads, resolves, plans and renders every host (or HOSTS: names, globs, class expressions); kickstarts go
-    through pykickstart of their own release, scripts through 'sh -n'. Silent when all is well.
+    through pykickstart of their own release and rules of our own, scripts through 'sh -n'. Lines of the site without
+    effect are warned of. Silent when all is well; -v adds notes, such as releases that have ended.
     """
     from bootforge.lint import lint
 
     problems: list[Problem]
     try:
         generation = options.load(site)
-        problems = list(lint(generation, options.selected(generation, hosts)))
+        problems = list(lint(generation, options.selected(generation, hosts), exhaustive=exhaustive))
     except SiteError as error:
         problems = list(error.problems)
+    if form == "text" and not logging.getLogger().isEnabledFor(logging.DEBUG):
+        problems = [problem for problem in problems if problem.severity != "note"]
     print_problems(problems, form, _sources(site, problems))
     errors = sum(problem.severity == "error" for problem in problems)
     if problems and form == "text":

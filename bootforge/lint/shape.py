@@ -1,36 +1,52 @@
-"""Artifacts through the parsers that will read them: pykickstart of the host's own release, and ``sh -n``."""
+"""Artifacts through the parsers that will read them: pykickstart of the host's own release, our own rules for what
+it lets through, and ``sh -n``. What was rendered is looked at once for each shape, not for each host."""
 
 from __future__ import annotations
 
 import subprocess
 import warnings
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from bootforge.errors import Problem, RenderError, UsageError
 from bootforge.generation import Generation
+from bootforge.lint.kickstart import complaints
 from bootforge.model import Artifact
 from bootforge.releases import RELEASES
 
 
-def lint_artifacts(generation: Generation, hosts: Collection[str]) -> Iterator[Problem]:
-    """What the parsers say, at the host that the artifact is for; equal scripts are parsed once."""
+def lint_artifacts(generation: Generation, hosts: Collection[str], *, exhaustive: bool = False) -> Iterator[Problem]:
+    """What the parsers and our own rules say, at the host that the artifact is for.
+
+    Hosts of one shape differ in names and addresses only, so the first of them speaks for all, unless
+    ``exhaustive``.
+    """
+    shapes: dict[str, list[str]] = {}
     for name in hosts:
-        try:
-            artifacts = generation.artifacts(name)
-        except RenderError as error:
-            yield generation.origin_problem(name, (), "BF070", error.message, error.hint)
-            continue
-        handler = RELEASES[generation.plan(name).release].handler
-        for kind, complaint in (
-            ("kickstart", kickstart_complaint(artifacts["kickstart"], handler)),
-            ("kickstart", script_complaint(_post(artifacts["kickstart"].text))),
-            ("bootstrap", script_complaint(artifacts["bootstrap"].text)),
-        ):
-            if complaint:
-                hint = f"'bootforge render {name} {kind}' prints it"
-                yield generation.origin_problem(name, (), "BF071", f"{kind}: {complaint}", hint)
+        shapes.setdefault(name if exhaustive else generation.plan(name).shape, []).append(name)
+    for alike in shapes.values():
+        more = f" (and {len(alike) - 1} hosts like it)" if len(alike) > 1 else ""
+        for problem in _lint_host(generation, alike[0]):
+            yield replace(problem, message=problem.message + more)
+
+
+def _lint_host(generation: Generation, name: str) -> Iterator[Problem]:
+    try:
+        artifacts = generation.artifacts(name)
+    except RenderError as error:
+        yield generation.origin_problem(name, (), "BF070", error.message, error.hint)
+        return
+    release, kickstart = RELEASES[generation.plan(name).release], artifacts["kickstart"]
+    found = [("BF071", "kickstart", kickstart_complaint(kickstart, release.handler))]
+    found += [("BF072", "kickstart", complaint) for complaint in complaints(kickstart.text, release)]
+    found += [("BF071", "kickstart", script_complaint(_post(kickstart.text)))]
+    found += [("BF071", "bootstrap", script_complaint(artifacts["bootstrap"].text))]
+    for code, kind, complaint in found:
+        if complaint:
+            hint = f"'bootforge render {name} {kind}' prints it"
+            yield generation.origin_problem(name, (), code, f"{kind}: {complaint}", hint)
 
 
 def kickstart_complaint(artifact: Artifact, handler: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from bootforge.model import Plan
+from bootforge.model import DomainPlan, Nic, Plan
 from bootforge.plan.boot import plan_boot
 from bootforge.plan.domain import plan_domain
 from bootforge.plan.faults import Fault, PlanError
@@ -28,8 +28,8 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
     domain = plan_domain(host, nics, faults)
     if faults:
         raise PlanError(faults)
-    decided = (host.name, release.name, host.spec.roles, nics, boot, install, domain)
-    digest = hashlib.sha256(repr(decided).encode()).hexdigest()
+    decided = repr((host.name, release.name, host.spec.roles, nics, boot, install, domain))
+    digest = hashlib.sha256(decided.encode()).hexdigest()
     return Plan(
         host=host.name,
         release=release.name,
@@ -40,4 +40,17 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
         install=install,
         domain=domain,
         steps=plan_steps(host.name, digest),
+        shape=_shape(decided, host, nics, domain),
     )
+
+
+def _shape(decided: str, host: ResolvedHost, nics: tuple[Nic, ...], domain: DomainPlan | None) -> str:
+    """A digest of what was decided but for the values that every host has of its own."""
+    own = [host.name.text, host.spec.serial, domain.uuid if domain else None]
+    own += [word for nic in nics for word in (nic.mac.text, nic.mac.dashed)]
+    own += [str(nic.address.ip) for nic in nics if nic.address]
+    own += [disk.backing for disk in domain.disks] if domain else []
+    for number, word in enumerate(own):
+        if word:
+            decided = decided.replace(word, f"<{number}>")
+    return hashlib.sha256(decided.encode()).hexdigest()

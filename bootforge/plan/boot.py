@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from bootforge.model import BootArg, BootArgs, Nic, Slot
 from bootforge.plan.faults import Fault
+from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
 
 
 def plan_boot(host: ResolvedHost, nics: tuple[Nic, ...], faults: list[Fault]) -> BootArgs:
-    """Kernel, initrd and arguments. EL9 reads only options with the ``inst.`` prefix (anaconda, rhel-9:
-    dracut/parse-anaconda-options.sh); BOOTIF makes dracut use the nic that booted (dracut.cmdline(7))."""
-    install = host.spec.install
+    """Kernel, initrd and arguments.
+
+    EL9 and later read only options with the ``inst.`` prefix, EL5 and EL6 only those without (anaconda:
+    dracut/parse-anaconda-options.sh, loader/loader.c). BOOTIF makes dracut use the nic that booted
+    (dracut.cmdline(7)), and the older loader too, if ksdevice says so.
+    """
+    install, release = host.spec.install, RELEASES[host.release]
     url = install.url or ""
     if not url:
         faults.append(Fault(("install", "url"), "BF043", "no install tree", "set install.url in the profile"))
-    args = [
-        BootArg("inst.ks", Slot("grant.url")),
-        BootArg("inst.ks.sendmac"),
-        BootArg("inst.ks.sendsn"),
-        BootArg("inst.repo", url),
-        BootArg("ip", "dhcp"),
-    ]
+    args = [BootArg(f"{release.prefix}ks", Slot("grant.url")), *_headers(release), BootArg(release.tree_option, url)]
+    args += [BootArg("ip", "dhcp")] if release.dracut else [BootArg("ip", "dhcp"), BootArg("ksdevice", "bootif")]
     args += [BootArg("BOOTIF", "01-" + nic.mac.dashed) for nic in nics if nic.boot]
     for word in install.args:
         name, equals, value = word.partition("=")
         args.append(BootArg(name, value if equals else None))
     return BootArgs(f"{url}/{install.kernel}", f"{url}/{install.initrd}", tuple(args))
+
+
+def _headers(release: Release) -> list[BootArg]:
+    """What makes the installer say which machine it is when it fetches the kickstart."""
+    if release.dracut:
+        return [BootArg("inst.ks.sendmac"), BootArg("inst.ks.sendsn")]
+    return [BootArg("kssendmac"), *([BootArg("kssendsn")] if release.sends_serial else [])]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bootforge.model import Path
+from bootforge.resolve import ResolvedHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +25,9 @@ class PlanError(Exception):
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__(f"{len(faults)} faults")
         self.faults = tuple(faults)
+
+
+def written(host: ResolvedHost, paths: Sequence[Path]) -> Path:
+    """Of paths that do not go together, the last that the site itself wrote: a shipped file is not to be changed."""
+    values = host.merged.values
+    return ([path for path in paths if not values[path].origin.file.startswith("shipped:")] or list(paths))[-1]

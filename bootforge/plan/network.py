@@ -7,6 +7,7 @@ from ipaddress import IPv4Interface
 from bootforge.errors import did_you_mean
 from bootforge.model import Network, Nic
 from bootforge.plan.faults import Fault
+from bootforge.releases import RELEASES
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
 from bootforge.site.schema import NetworkSpec, NicSpec
@@ -16,12 +17,14 @@ def plan_nics(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[Nic,
     """The host's nics, the booting one first, the others by name."""
     networks = {}
     for name, spec in host.spec.nics.items():
-        if network := _network(site, name, spec, faults):
+        if network := _network(site, host, name, spec, faults):
             networks[name] = network
     known = len(networks) == len(host.spec.nics)
     boot = _boot_nic(host, networks, faults) if known else None
     nics = [
-        Nic(name, spec.mac, networks[name], _address(name, spec, networks[name], faults), boot=name == boot)
+        Nic(
+            name, spec.mac, spec.device, networks[name], _address(name, spec, networks[name], faults), boot=name == boot
+        )
         for name, spec in host.spec.nics.items()
         if spec.mac and name in networks
     ]
@@ -33,7 +36,10 @@ def plan_network(name: str, spec: NetworkSpec) -> Network:
     return Network(name, spec.subnet, spec.gateway, spec.dns, spec.range, spec.server, spec.bridge)
 
 
-def _network(site: Site, name: str, spec: NicSpec, faults: list[Fault]) -> Network | None:
+def _network(site: Site, host: ResolvedHost, name: str, spec: NicSpec, faults: list[Fault]) -> Network | None:
+    if spec.device is None and RELEASES[host.release].nic_by_name:
+        hint = "write the kernel's name, as in 'device: eth0'"
+        faults.append(Fault(("nics", name), "BF040", f"{host.release}'s installer knows nics by name only", hint))
     if spec.mac is None:
         hint = "write 'mac:' at the host"
         faults.append(Fault(("nics", name, "mac"), "BF040", f"nic {name} has no MAC address", hint))

@@ -155,7 +155,7 @@ def _is_filtered_name(node: nodes.Node) -> bool:
 
 
 def _present(value: Any) -> bool:
-    return value is not None and value != "" and value != ()
+    return value is not None and value is not False and value != "" and value != ()
 
 
 def _only_quoted(value: Any) -> str:

@@ -18,7 +18,7 @@ from bootforge.errors import RenderError
 from bootforge.model import Arg, Artifact, BootArg, KsCommand, KsOption, Package, Slot, SlotUse, Step
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_MARKER = re.compile("\x02([a-z]+)\x1f([a-z][a-z0-9_.:-]*)\x1f([a-z]*)\x03")
+_MARKER = re.compile("\x02([a-z]+)\x1f([a-z][a-z0-9_.:-]*)\x1f([a-z0-9$,]*)\x03")
 _IPXE = re.compile(r"[A-Za-z0-9._~:/?=@,+%&()\[\]*!-]+")
 _PACKAGE = re.compile(r"(@\^?)?[A-Za-z0-9][A-Za-z0-9_.+-]*")
 _DNSMASQ = re.compile(r"[A-Za-z0-9._~:/?=@+%&()\[\]*!-]+")
@@ -64,7 +64,7 @@ no quoting that all its versions share, so words outside a safe alphabet are ref
 
 def _word(grammar: str, value: Arg) -> str:
     if isinstance(value, Slot):
-        return f"\x02{grammar}\x1f{value.source}\x1f{value.form}\x03"
+        return f"\x02{grammar}\x1f{value.source}\x1f{','.join(value.hashes)}\x03"
     return QUOTERS[grammar](str(value))
 
 
@@ -112,7 +112,7 @@ def make_artifact(name: str, media_type: str, rendered: str) -> Artifact:
     at = end = 0
     for match in _MARKER.finditer(rendered):
         before = rendered[end : match.start()]
-        slot = Slot(match[2], "crypt" if match[3] == "crypt" else "")
+        slot = Slot(match[2], tuple(match[3].split(",")) if match[3] else ())
         pieces += [before, str(slot)]
         slots.append(SlotUse(at + len(before), len(str(slot)), match[1], slot))
         at += len(before) + len(str(slot))

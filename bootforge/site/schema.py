@@ -50,6 +50,7 @@ class NicSpec(Model):
     """A network interface of a host."""
 
     mac: MacText | None = Field(None, description="The MAC address on the nic's label.")
+    device: Name | None = Field(None, description="The kernel's name for it; EL5's installer knows no other.")
     network: FactsName = Field(description="The network it is plugged into.")
     address: Address | None = Field(None, description="Its fixed IPv4 address; without one it uses DHCP.")
     boot: Bool | None = Field(
@@ -66,7 +67,9 @@ class DiskSpec(Model):
 class FilesystemSpec(Model):
     """A logical volume of the system's volume group."""
 
-    fstype: one_of("xfs", "ext4", "swap") = Field("xfs", description="File system type, or swap.")  # type: ignore[valid-type]
+    fstype: one_of("ext3", "ext4", "xfs", "swap") | None = Field(  # type: ignore[valid-type]
+        None, description="File system type, or swap. Default: what the release's installer makes."
+    )
     mount: Word | None = Field(None, description="Mount point; none for swap.")
     size: Size = Field(description="Size, in MiB, GiB or TiB.")
     grow: Bool = Field(False, description="Whether it takes the room that is left.")

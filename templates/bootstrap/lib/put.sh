@@ -31,3 +31,9 @@ bf_label() {
     bf_context=$(matchpathcon -n "$1" 2>/dev/null) && chcon "$bf_context" "$2" 2>/dev/null
     return 0
 }
+
+# bf_sha256 FILE: its SHA-256 in hex. EL5 may have no sha256sum.
+bf_sha256() {
+    if command -v sha256sum >/dev/null; then sha256sum <"$1"; else openssl dgst -sha256 <"$1"; fi |
+        sed 's/^.*= *//; s/ .*//'
+}

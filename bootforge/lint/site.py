@@ -1,0 +1,81 @@
+"""What a site says without effect, and what time does to it: only a whole fleet can tell."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import date
+
+from bootforge.errors import Problem
+from bootforge.generation import Generation
+from bootforge.model import Origin, dotted
+from bootforge.releases import RELEASES
+
+
+def lint_site(generation: Generation, today: date) -> Iterator[Problem]:
+    """Warnings about lines that change nothing for any host, and notes about releases that have ended."""
+    yield from _dead_rules(generation)
+    yield from _dead_defaults(generation)
+    yield from _unused(generation)
+    yield from _ended(generation, today)
+
+
+def _warning(origin: Origin, code: str, message: str, hint: str, severity: str = "warning") -> Problem:
+    return Problem(origin, code, message, hint, severity=severity)
+
+
+def _dead_rules(generation: Generation) -> Iterator[Problem]:
+    site = generation.site
+    every = {frozenset(host.classes) for host in generation.hosts.values()}
+    for rule in (*site.assigns, *site.rules):
+        if not any(rule.when(classes) for classes in every):
+            hint = "correct 'when:', or remove the rule"
+            yield _warning(rule.layer.origin, "BF061", f"{rule.name} matches no host", hint)
+
+
+def _dead_defaults(generation: Generation) -> Iterator[Problem]:
+    """Defaults are the weakest layer: a profile or layout that says the same path always wins."""
+    winning = {said.origin for host in generation.hosts.values() for said in host.merged.values.values()}
+    for path, said in generation.site.defaults.says.items():
+        if said.origin in winning or not generation.hosts:
+            continue
+        over = {host.merged.values[path].layer for host in generation.hosts.values() if path in host.merged.values}
+        if over:
+            by = ", ".join(sorted(over)[:3])
+            hint = "defaults are the weakest layer; say it in a rule, a role, or a profile of the site"
+            yield _warning(said.origin, "BF063", f"{dotted(path)} of defaults never holds: {by} wins", hint)
+
+
+def _unused(generation: Generation) -> Iterator[Problem]:
+    site = generation.site
+    used: dict[str, set[str]] = defaultdict(set)
+    for host in generation.hosts.values():
+        spec = host.spec
+        used["role"].update(spec.roles)
+        used["profile"].add(str(spec.profile))
+        used["layout"].add(str(spec.layout))
+        used["secret"].update(filter(None, [spec.root_password]))
+        used["key file"].update(file for files in spec.authorized_keys.values() for file in files)
+    own: list[tuple[str, Iterable[tuple[str, Origin]]]] = [
+        ("role", ((name, layer.origin) for name, layer in site.roles.items())),
+        ("profile", ((name, profile.layer.origin) for name, profile in site.profiles.items())),
+        ("layout", ((name, layer.origin) for name, layer in site.layouts.items())),
+        ("secret", ((name, site.origins.origin(("secrets", name), Origin("site.yaml"))) for name in site.secrets)),
+        ("key file", ((name, Origin(name)) for name in site.files if name.startswith("keys/"))),
+    ]
+    for what, things in own:
+        for name, origin in things:
+            if name not in used[what] and not origin.file.startswith("shipped:"):
+                yield _warning(origin, "BF062", f"{what} '{name}' is used by no host", "use it, or remove it")
+
+
+def _ended(generation: Generation, today: date) -> Iterator[Problem]:
+    hosts: dict[tuple[Origin, str], list[str]] = defaultdict(list)
+    for name, host in generation.hosts.items():
+        chosen = host.trails[("profile",)][-1].origin
+        hosts[chosen, host.release].append(name)
+    for (origin, release), names in hosts.items():
+        ended = RELEASES[release].end_of_life
+        if ended < today.isoformat()[:7]:
+            message = f"{RELEASES[release].title} got its last updates in {ended}: {len(names)} hosts"
+            yield _warning(origin, "BF064", message, "plan their successors", "note")
