@@ -1,7 +1,7 @@
 """Grants: who may boot the installer, and who may have what it asks for.
- Each permission is a list of checks, in SQL. One UPDATE applies the transition where all of them hold, so
-that two clients cannot both be the first; only when it changed nothing is the first check that fails looked
-up, to say why.
+
+Each permission is a list of checks, in SQL. One UPDATE applies the transition where all of them hold, so that two
+clients cannot both be the first; only when it changed nothing is the first check that fails looked up, to say why.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ Outcome = Literal["installed", "failed"]
 
 MINUTE = 60.0
 BOOT_WINDOW = 15 * MINUTE
-"""From the latest boot to the first kickstart fetch; later the host is shown as stuck, but may still
-fetch."""
+"""From the latest boot to the first kickstart fetch; later the host is shown as stuck, but may still fetch."""
 BOOT_GRACE = 2 * MINUTE
 BOOT_RETRIES = 2
 """After the first kickstart fetch a lost boot may be repeated this often, for this long."""

@@ -138,13 +138,6 @@ ANY = {
 }
 """What any number of equal layers may say."""
 SAID, ADDED = suffixed(**ONE, **ANY), suffixed(**ANY)
-FORCED = suffixed(
-    timezone=st.fixed_dictionaries({"!": st.just("Etc/GMT+1")}),
-    ntp=st.fixed_dictionaries({"!": st.just(["10.2.0.9"])}),
-    kernel_args=st.fixed_dictionaries({"!": st.just(["debug"])}),
-    **ANY,
-)
-"""What beats an equal layer, for it alone says ``key!:``."""
 WHENS = ["role_db", "env_prod", "!role_app", "virt_xen | role_web", "el9", "site_den & env_qa", "class_a"]
 
 
@@ -159,9 +152,13 @@ def sites(draw: st.DrawFn) -> dict[str, Data]:
     for role in ("web", "db", "app"):
         site[f"roles/{role}.yaml"] = {**draw(SAID if role == alone else ADDED), **site[f"roles/{role}.yaml"]}
     for number in range(draw(st.integers(0, 3))):
-        said = draw((SAID, FORCED, ADDED)[number])
+        said = draw(SAID if number == 0 else ADDED)
         rule = {"name": f"more{number}", "when": draw(st.sampled_from(WHENS)), **said}
         site["rules.yaml"]["rules"].insert(draw(st.integers(0, number)), rule)
+    if draw(st.booleans()) and not any("timezone!" in rule for rule in site["rules.yaml"]["rules"]):
+        rivals = [{"name": "plain", "when": "el9", "timezone": "Europe/Rome"}]
+        rivals.insert(draw(st.integers(0, 1)), {"name": "forced", "when": "site_den", "timezone!": "Etc/GMT+1"})
+        site["rules.yaml"]["rules"] += rivals
     hosts = site["hosts/den.yaml"]
     for name in hosts:
         hosts[name] = {**draw(SAID), **hosts[name]}
@@ -368,8 +365,11 @@ def test_a_trail_tells_what_happened(site: dict[str, Data]) -> None:
         for name in site["hosts/den.yaml"]:
             host = resolve(root, name)
             for path, trail in host.trails.items() if host else ():
-                took_away = trail[-1].op == "remove" or (trail[-1].op == "force" and trail[-1].value is None)
-                assert (path not in host.merged.values) == took_away, dotted(path)  # type: ignore[union-attr]
+                assert host is not None
+                held, last = host.merged.values.get(path), trail[-1]
+                took_away = last.op == "remove" or (last.op == "force" and last.value is None)
+                assert (held is None) == took_away, dotted(path)
+                assert held is None or (held.origin, held.op) == (last.origin, last.op), dotted(path)
 
 
 # Places

@@ -79,7 +79,7 @@ def linted(root: Path, files: dict[str, str], hosts: tuple[str, ...] = (DB,)) ->
 def test_a_block_that_pykickstart_refuses(tmp_path: Path, block: str, words: str) -> None:
     """A site's template of a kickstart that would end in the installer's dialog is found before anything boots."""
     files = {"templates/kickstart.cfg.j2": EXTENDS + "{% block security %}\n" + block + "\n{% endblock %}\n"}
-    (problem,) = linted(tmp_path, files)
+    (problem,) = [problem for problem in linted(tmp_path, files) if problem.code != "BF072"]
     assert (problem.code, problem.severity, problem.host) == ("BF071", "error", DB)
     assert problem.message.startswith("kickstart: ") and words in problem.message
     assert problem.hint == f"'bootforge render {DB} kickstart' prints it"

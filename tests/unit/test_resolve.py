@@ -268,7 +268,7 @@ def test_no_hosts_is_no_fault(tmp_path: Path) -> None:
 
 
 def test_one_problem_for_a_fault_that_many_hosts_share(tmp_path: Path) -> None:
-    (problem,) = problems_with(tmp_path, {"site.yaml": base("site.yaml", ("profile: rocky9", "profile: rocky8"))})
+    (problem,) = problems_with(tmp_path, {"site.yaml": base("site.yaml", ("profile: rocky9", "profile: rocky7"))})
     assert "(and 2 hosts like it)" in problem.message and problem.host == APP
     files = {"rules.yaml": base("rules.yaml") + "  - when: env_prod\n    disks-: [system]\n"}
     (problem,) = problems_with(tmp_path / "two", files)

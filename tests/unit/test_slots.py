@@ -15,7 +15,7 @@ from bootforge.render.engine import Engine
 from bootforge.render.slots import FILTERS, QUOTERS, Quoted, make_artifact
 from tests.sites import APP, DB, WEB, base, generation_with
 
-ROOT_SLOT = Slot("secret:root", "crypt")
+ROOT_SLOT = Slot("secret:root", ("$6$", "$y$"))
 
 
 @pytest.mark.parametrize(
