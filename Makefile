@@ -10,7 +10,7 @@ serve: $(VENV)/.installed
 	@HTTP_PORT=$(HTTP_PORT) TFTP_PORT=$(TFTP_PORT) sh vagrant/serve.sh
 
 test: $(VENV)/.tests-installed
-	$(VENV)/bin/pytest $(TESTS)
+	$(VENV)/bin/pytest -n 2 --dist loadfile --durations 12 $(TESTS)
 
 # A Debian without python3-venv is helped when we are root; anybody else is told.
 $(VENV)/bin/python:

@@ -82,6 +82,7 @@ def cli() -> None:
 def main(args: list[str] | None = None) -> None:
     """Runs a verb and exits. Everything that can go wrong is told on standard error with its remedy."""
     status: Any = Exit.CRASH
+    output = sys.stdout
     try:
         status = cli.main(args, prog_name="bootforge", standalone_mode=False) or Exit.OK
         sys.stdout.flush()
@@ -103,8 +104,9 @@ def main(args: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         status = Exit.INTERRUPTED
     except SystemExit as stop:
-        # click ends a broken pipe with 1, which would say that something differs: whoever read had enough.
-        broken = isinstance(stop.__context__, BrokenPipeError)
+        # click and rich end a broken pipe with 1, which would say that something differs: whoever read had enough.
+        # rich exits while it handles the error; click only after it has wrapped the output.
+        broken = sys.stdout is not output or isinstance(stop.__context__, BrokenPipeError)
         status = _drop_output() if broken else stop.code or Exit.OK
     except BrokenPipeError:
         status = _drop_output()

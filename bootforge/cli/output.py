@@ -76,12 +76,17 @@ def _problem(problem: Problem) -> dict[str, Any]:
 
 
 def _github(problem: Problem) -> str:
-    """A workflow command; % and line ends are escaped as GitHub's toolkit does."""
-    message = problem.line().partition(": ")[2].replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    origin = problem.origin
-    return (
-        f"::{problem.severity} file={origin.file},line={origin.line},col={origin.col},title={problem.code}::{message}"
-    )
+    """A workflow command; escaped as GitHub's toolkit does (actions/toolkit, packages/core/src/command.ts)."""
+    origin, message = problem.origin, problem.line().partition(": ")[2]
+    where = {"file": origin.file, "line": origin.line, "col": origin.col, "title": problem.code}
+    listed = ",".join(f"{key}={_escaped(str(value), ':,')}" for key, value in where.items())
+    return f"::{problem.severity} {listed}::{_escaped(message)}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    for char in "%\r\n" + more:
+        text = text.replace(char, f"%{ord(char):02X}")
+    return text
 
 
 def when(seconds: float | None) -> str:

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support import EXAMPLE, Answer, Running, write_site
@@ -75,13 +76,14 @@ def is_local(answer: Answer) -> bool:
 
 
 def until(condition: Callable[[], bool], seconds: float = 10) -> bool:
-    """Waits for a condition, and says whether it came."""
+    """Waits for a condition, and says whether it came; what is not there yet may fail."""
     end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
+    while time.monotonic() < end:
+        with suppress(OSError, LookupError):
+            if condition():
+                return True
         time.sleep(0.05)
-    return True
+    return False
 
 
 def parents() -> dict[int, int]:
@@ -105,11 +107,12 @@ def http_pids(server: Running) -> tuple[int, int]:
     for child in children(server.process.pid):
         if workers := children(child):
             return child, workers[0]
-    raise AssertionError(f"no HTTP worker below {server.process.pid}: {parents()}")
+    raise LookupError(f"no HTTP worker below {server.process.pid}")
 
 
 def tftp_pid(server: Running) -> int:
-    (child,) = (child for child in children(server.process.pid) if not children(child))
+    http = http_pids(server)[0]
+    (child,) = (child for child in children(server.process.pid) if child != http)
     return child
 
 

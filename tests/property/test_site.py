@@ -27,6 +27,7 @@ from bootforge.model import Path as SpecPath
 from bootforge.render.engine import Engine
 from bootforge.render.slots import FILTERS, QUOTERS
 from bootforge.resolve import ResolvedHost, Resolver
+from bootforge.resources import shipped
 from bootforge.rules import ExpressionError, compile_expression
 from bootforge.site import load
 from bootforge.site.kinds import Keyed, Kind, SetOf, Struct, kind_of_model
@@ -34,7 +35,7 @@ from bootforge.site.load import HOST, load_site, read_site
 from bootforge.site.schema import ProfileHead, SiteFile
 from bootforge.site.tree import Map, Node, Seq, Text, parse_yaml
 from tests.sites import BASE
-from tests.support import EXAMPLE, ROOT, write_site
+from tests.support import EXAMPLE, write_site
 
 Data = Any
 """A YAML file as it was written: dicts with suffixed keys, lists and texts."""
@@ -73,10 +74,14 @@ def directory() -> Iterator[Path]:
 
 
 def read(root: Path) -> dict[str, Data]:
-    """Every YAML file of a site as data, and the shipped profiles with it, so that no line is out of reach."""
+    """Every YAML file of a site as data, and the shipped profile and layout that it uses with it, so that no line is
+    out of reach."""
     files = {path.relative_to(root).as_posix(): path.read_text() for path in root.rglob("*.yaml")}
-    for path in (ROOT / "profiles").rglob("*.yaml"):
-        files.setdefault({"os": "profiles"}.get(path.parent.name, path.parent.name) + f"/{path.name}", path.read_text())
+    words = set(re.findall(r"[a-z0-9-]+", "".join(files.values())))
+    for kind, place in (("os", "profiles"), ("layouts", "layouts")):
+        for path in (shipped("profiles") / kind).glob("*.yaml"):
+            if path.stem in words:
+                files.setdefault(f"{place}/{path.name}", path.read_text())
     return {name: yaml.load(text, yaml.BaseLoader) for name, text in files.items()}
 
 
@@ -141,16 +146,21 @@ SAID, ADDED = suffixed(**ONE, **ANY), suffixed(**ANY)
 WHENS = ["role_db", "env_prod", "!role_app", "virt_xen | role_web", "el9", "site_den & env_qa", "class_a"]
 
 
+def beside(there: Data, said: Data) -> Data:
+    """What is there with what else is said: 'key' and 'key!' in one map would be two of one."""
+    return {**{key: value for key, value in said.items() if key.rstrip("!") not in there}, **there}
+
+
 @st.composite
 def sites(draw: st.DrawFn) -> dict[str, Data]:
     """The base with something more said in every layer. Now and then it is at odds with itself."""
     site = read(BASE)
-    site["site.yaml"]["defaults"].update(draw(SAID))
-    site["layouts/lvm.yaml"] = {**draw(SAID), **site["layouts/lvm.yaml"]}
-    site["profiles/rocky9.yaml"] = {**draw(SAID), **site["profiles/rocky9.yaml"]}
+    site["site.yaml"]["defaults"] = beside(site["site.yaml"]["defaults"], draw(SAID))
+    site["layouts/lvm.yaml"] = beside(site["layouts/lvm.yaml"], draw(SAID))
+    site["profiles/rocky9.yaml"] = beside(site["profiles/rocky9.yaml"], draw(SAID))
     alone = draw(st.sampled_from(["web", "db", "app"]))
     for role in ("web", "db", "app"):
-        site[f"roles/{role}.yaml"] = {**draw(SAID if role == alone else ADDED), **site[f"roles/{role}.yaml"]}
+        site[f"roles/{role}.yaml"] = beside(site[f"roles/{role}.yaml"], draw(SAID if role == alone else ADDED))
     for number in range(draw(st.integers(0, 3))):
         said = draw(SAID if number == 0 else ADDED)
         rule = {"name": f"more{number}", "when": draw(st.sampled_from(WHENS)), **said}
@@ -161,7 +171,7 @@ def sites(draw: st.DrawFn) -> dict[str, Data]:
         site["rules.yaml"]["rules"] += rivals
     hosts = site["hosts/den.yaml"]
     for name in hosts:
-        hosts[name] = {**draw(SAID), **hosts[name]}
+        hosts[name] = beside(hosts[name], draw(SAID))
         if draw(st.booleans()):
             hosts[name]["classes"] = draw(some("class-a", "class-b"))
     hosts["app01.qa.den.example.com"]["roles"] = draw(some("web", "db"))
@@ -220,7 +230,7 @@ def everything(generation: Generation) -> dict[str, str]:
     return {**texts, "dnsmasq": generation.dnsmasq("full")}
 
 
-@settings(max_examples=30, deadline=None, phases=WHOLE)
+@settings(max_examples=20, deadline=None, phases=WHOLE)
 @given(site=sites(), by=st.randoms(use_true_random=False))
 def test_order_means_nothing(site: dict[str, Data], by: random.Random) -> None:
     """Files of hosts, hosts, keys, elements of sets and rules in any order: not one byte differs."""
@@ -234,7 +244,7 @@ def test_the_sites_of_these_tests_are_worth_it() -> None:
     """Most of them build: a generator of broken sites would prove nothing."""
     built = []
 
-    @settings(max_examples=30, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=20, deadline=None, database=None, derandomize=True)
     @given(site=sites())
     def build(site: dict[str, Data]) -> None:
         with directory() as root:
@@ -344,7 +354,7 @@ def test_every_line_of_a_real_site_is_accountable(source: Path) -> None:
         assert count > 60
 
 
-@settings(max_examples=30, deadline=None, phases=WHOLE)
+@settings(max_examples=20, deadline=None, phases=WHOLE)
 @given(site=sites(), data=st.data())
 def test_every_line_is_accountable(site: dict[str, Data], data: st.DataObject) -> None:
     with directory() as root:
@@ -356,7 +366,7 @@ def test_every_line_is_accountable(site: dict[str, Data], data: st.DataObject) -
                 check_leaf(root, host, path, winner)
 
 
-@settings(max_examples=25, deadline=None, phases=WHOLE)
+@settings(max_examples=15, deadline=None, phases=WHOLE)
 @given(site=sites())
 def test_a_trail_tells_what_happened(site: dict[str, Data]) -> None:
     """What holds is the last word of its trail; what does not hold was taken away by it."""
@@ -425,7 +435,7 @@ anything = st.text(max_size=60)
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(text=anything, grammar=st.sampled_from(["ks", "sh"]))
 def test_a_quoted_text_is_one_word_and_the_same_text(text: str, grammar: str) -> None:
     """pykickstart splits as shlex does; a control character is refused, never passed or dropped."""
@@ -456,7 +466,7 @@ def test_a_shell_reads_what_was_quoted(words: list[str]) -> None:
     assert done.stdout.decode().split("\0")[:-1] == words
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(text=anything, grammar=st.sampled_from(sorted(QUOTERS)))
 def test_no_grammar_breaks_a_line(text: str, grammar: str) -> None:
     """Whatever a value is: it is refused, or it stays in its line."""
@@ -533,7 +543,7 @@ FILES = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(content=damaged() | st.binary(max_size=60) | st.text(max_size=60).map(str.encode), file=st.sampled_from(FILES))
 def test_no_text_breaks_the_reader(content: bytes, file: str) -> None:
     """Whatever a file says, a site is read or refused with problems that point into it and can be printed."""
@@ -578,7 +588,7 @@ def slips(draw: st.DrawFn) -> tuple[str, str]:
     return file, "\n".join(lines) + "\n"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(slip=slips())
 def test_no_slip_of_the_pen_breaks_the_reader(slip: tuple[str, str]) -> None:
     """And whatever is said about it has a remedy."""
@@ -604,7 +614,7 @@ def check_problem(root: Path, problem: Problem) -> None:
     assert 1 <= origin.col <= len(lines[origin.line - 1]) + 1, problem
 
 
-@settings(max_examples=60, deadline=None, phases=WHOLE)
+@settings(max_examples=40, deadline=None, phases=WHOLE)
 @given(site=yamlish, hosts=yamlish, role=yamlish, rules=yamlish)
 def test_no_data_breaks_the_reader(site: Data, hosts: Data, role: Data, rules: Data) -> None:
     """Well-formed YAML of words that exist in places where they make no sense, in every file at once."""
