@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -14,6 +12,7 @@ from bootforge.naming import Pattern, compile_pattern
 from bootforge.releases import RELEASES
 from bootforge.resources import shipped_texts
 from bootforge.rules import Expression, ExpressionError, compile_expression
+from bootforge.site.files import read_files, revision, stray_files
 from bootforge.site.kinds import kind_of_model
 from bootforge.site.layer import Layer, Merged, flatten, merge
 from bootforge.site.scalars import parse_host, parse_name
@@ -33,7 +32,6 @@ from bootforge.site.values import typed
 HOST = kind_of_model(HostSpec)
 SETTINGS = tuple(key for key in HOST.fields if key not in ASSIGNED)
 _DECIDED = {key: f"set {key} under 'assign:' in rules.yaml, in 'defaults:' or at the host" for key in ASSIGNED}
-_MAX_FILE = 4 * 1024 * 1024
 _RULE_KEYS = ("name", "why", "when")
 
 
@@ -111,38 +109,7 @@ class _Loader:
     def __init__(self, root: FilePath) -> None:
         self.root = root
         self.problems: list[Problem] = []
-        self.files = self.read()
-
-    # files
-
-    def read(self) -> dict[str, bytes]:
-        """Every file below the site, but nothing hidden; a link may not lead out of it."""
-        files = {}
-        real = self.root.resolve()
-        for path in sorted(self.root.rglob("*")):
-            name = path.relative_to(self.root).as_posix()
-            if any(part.startswith(".") for part in name.split("/")) or (path.is_dir() and not path.is_symlink()):
-                continue
-            if not name.isprintable():
-                shown = name.encode("utf-8", "backslashreplace").decode().encode("unicode_escape").decode()
-                self.fault(Origin(shown), "BF003", "has a name that cannot be printed", "rename it")
-                continue
-            try:
-                if not path.resolve().is_relative_to(real):
-                    self.fault(Origin(name), "BF003", "is a link that leads out of the site", "copy what it leads to")
-                elif path.is_dir():
-                    self.fault(Origin(name), "BF003", "is a link to a directory, which is not followed", "copy it")
-                elif not path.exists():
-                    self.fault(Origin(name), "BF003", "is a link to nothing", "remove it")
-                elif not path.is_file() or path.stat().st_size > _MAX_FILE:
-                    self.fault(Origin(name), "BF003", "is not a file of at most 4 MiB", "keep it elsewhere")
-                else:
-                    files[name] = path.read_bytes()
-            except OSError as error:
-                self.fault(Origin(name), "BF003", f"cannot be read: {error.strerror}", "check its permissions")
-            except RuntimeError:  # how pathlib says ELOOP
-                self.fault(Origin(name), "BF003", "is a link that leads to itself", "remove it")
-        return files
+        self.files = read_files(root, self.problems)
 
     def tree(self, name: str) -> Node | None:
         return self.parse(name, self.files[name]) if name in self.files else None
@@ -159,18 +126,10 @@ class _Loader:
     def fault(self, origin: Origin, code: str, message: str, hint: str = "") -> None:
         self.problems.append(Problem(origin, code, message, hint))
 
-    def revision(self) -> str:
-        if commit := _commit(self.root):
-            return commit
-        total = hashlib.sha256()
-        for name, content in sorted(self.files.items()):
-            total.update(f"{name}\0{len(content)}\0".encode() + content)
-        return "tree-" + total.hexdigest()[:12]
-
     # the parts of a site
 
     def load(self) -> Site:
-        self.stray_files()
+        self.problems += stray_files(self.files)
         node = self.tree("site.yaml")
         settings, origins, defaults = self.site_file(node)
         roles = {name: self.host_layer(name, tree, f"role {name}", file) for name, tree, file in self.named("roles")}
@@ -191,7 +150,7 @@ class _Loader:
         assigns, rules = self.rule_file()
         site = Site(
             root=self.root,
-            revision=self.revision(),
+            revision=revision(self.root, self.files),
             environments=environments,
             patterns=patterns,
             networks=networks,
@@ -210,20 +169,6 @@ class _Loader:
         )
         self.check_settings(site)
         return site
-
-    def stray_files(self) -> None:
-        places = ("roles", "hosts", "profiles", "layouts")
-        for name in self.files:
-            top, _, rest = name.partition("/")
-            if not name.endswith((".yaml", ".yml")) or (rest and top in ("files", "keys", "templates")):
-                continue
-            if name.endswith(".yml"):
-                self.fault(Origin(name), "BF004", "is not read: its name ends in .yml", "rename it to .yaml")
-            elif not rest and name not in ("site.yaml", "rules.yaml"):
-                hint = f"only site.yaml and rules.yaml stand here; the rest is in {', '.join(places)}"
-                self.fault(Origin(name), "BF004", "is not read", hint)
-            elif rest and top not in places:
-                self.fault(Origin(name), "BF004", f"is not read: no directory '{top}'", did_you_mean(top, places))
 
     def site_file(self, node: Node | None) -> tuple[SiteFile | None, Merged, Layer]:
         if node is not None and not isinstance(node, Map):
@@ -425,19 +370,6 @@ class _Loader:
                     f"secret {name} is kept in the site",
                     "keep it outside, in a file of mode 0600",
                 )
-
-
-def _commit(root: FilePath) -> str:
-    """The commit of a clean git checkout that holds the site, else ''."""
-    try:
-        git = ["git", "-C", str(root)]
-        status = subprocess.run([*git, "status", "--porcelain", "--", "."], capture_output=True, timeout=30)
-        if status.returncode or status.stdout.strip():
-            return ""
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, timeout=30, text=True)
-        return head.stdout.strip()[:12] if head.returncode == 0 else ""
-    except (OSError, subprocess.SubprocessError):
-        return ""
 
 
 def _told(error: ValueError, before: str = "") -> tuple[str, str]:
