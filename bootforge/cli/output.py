@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -51,6 +53,18 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None
         table.add_row(*(str(cell) for cell in row))
     if count:
         Console(width=100_000, highlight=False, markup=False).print(table)
+
+
+@contextmanager
+def busy(what: str) -> Iterator[None]:
+    """Says on a terminal what goes on while it goes on; nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
 
 
 def print_problems(problems: Iterable[Problem], form: str = "text", lines: dict[str, list[str]] | None = None) -> None:

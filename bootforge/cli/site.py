@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bootforge.cli import options
-from bootforge.cli.output import plain, print_json, print_problems, print_table
+from bootforge.cli.output import busy, plain, print_json, print_problems, print_table
 from bootforge.errors import Exit, NotFound, Problem, SiteError, UsageError, did_you_mean
 from bootforge.model import Assertion, Trail, dotted
 
@@ -58,8 +58,11 @@ def check(hosts: tuple[str, ...], site: Path, form: str, exhaustive: bool) -> in
 
     problems: list[Problem]
     try:
-        generation = options.load(site)
-        problems = list(lint(generation, options.selected(generation, hosts), exhaustive=exhaustive))
+        with busy(f"reading {site}"):
+            generation = options.load(site)
+        names = options.selected(generation, hosts)
+        with busy(f"checking {len(names)} hosts"):
+            problems = list(lint(generation, names, exhaustive=exhaustive))
     except SiteError as error:
         problems = list(error.problems)
     if form == "text" and not logging.getLogger().isEnabledFor(logging.DEBUG):
