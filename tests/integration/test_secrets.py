@@ -130,7 +130,8 @@ def every_route(scene: Scene) -> None:
     for number in HOSTS:
         token = scene.server.grant(name(number)).split("/")[3]
         other = scene.server.grant(name(number % len(HOSTS) + 1)).split("/")[3]
-        for right, credential in ((False, other), (False, "0" * 32), (False, "%00"), (False, ""), (True, token)):
+        wrong = [other] if number > 1 else [other, "0" * 32, "%00", ""]
+        for right, credential in [*((False, one) for one in wrong), (True, token)]:
             known = {
                 "mac": [mac(number), "02:00:00:00:03" + mac(number)[-3:], "52:54:00:00:00:99"],
                 "host": [name(number)],
@@ -180,7 +181,7 @@ def runs(root: Path) -> dict[str, list[list[str]]]:
     each = [[one] for one in everybody]
     return {
         "init": [[str(root / "starter")]],
-        "check": [[name(2)], ["--exhaustive"], *([name(1), "--format", form] for form in ("text", "json", "github"))],
+        "check": [[], [name(1), "--exhaustive", "--format", "json"], [name(2), "--format", "github"]],
         "hosts": [[], ["web*"], ["role_web & el9"]],
         "show": [[*one, "--stage", stage] for one in each for stage in ("resolved", "plan", "artifacts")],
         "explain": [*each, [name(1), "root_password"], [name(1), "root_password.secret"], [name(1), "nics"]],
@@ -195,8 +196,8 @@ def runs(root: Path) -> dict[str, list[list[str]]]:
         "dhcp": [["dnsmasq"], ["dnsmasq", "--mode", "full"], ["dnsmasq", "--mode", "proxy"]],
         "domain": [[name(1)], [name(1), "--for", "xl"], [name(2)]],
         "serve": [
-            ["--bind", "127.0.0.1", "--http-port", "0", "--tftp-port", "0", "--store", "sqlite:////proc/no/store.db"],
-            ["--site", str(root)],
+            ["--site", str(root / "site"), "--store", "sqlite:////proc/no/store.db"]
+            + ["--bind", "127.0.0.1", "--http-port", "0", "--tftp-port", "0"]
         ],
         "arm": [[name(1)], ["web*", "--ttl", "1h", "--why", "a test"]],
         "status": [[], *each],

@@ -6,6 +6,7 @@ import hashlib
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 import pytest
@@ -230,6 +231,16 @@ def test_the_wrong_token_host_or_client_gets_the_one_refusal(server: Running) ->
     refused(again, name(one), "kickstart: disarmed")
     assert is_local(netboot(server, one))
     assert server.get(others).status == 200, "the other host's grant is its own"
+
+
+def test_only_one_of_many_clients_that_ask_at_once_is_the_first(server: Running, number: int) -> None:
+    path = server.grant(name(number))
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda client: server.get(path, f"127.0.5.{client}"), range(1, 21)))
+    assert sorted(answer.status for answer in answers) == [200] + [404] * 19
+    for answer in answers:
+        if answer.status == 404:
+            assert_refused(answer)
 
 
 def test_a_grant_that_expired_is_refused(server: Running, number: int) -> None:

@@ -29,7 +29,7 @@ from bootforge.render.slots import FILTERS, QUOTERS
 from bootforge.resolve import ResolvedHost, Resolver
 from bootforge.resources import shipped
 from bootforge.rules import ExpressionError, compile_expression
-from bootforge.site import load
+from bootforge.site import files as site_files
 from bootforge.site.kinds import Keyed, Kind, SetOf, Struct, kind_of_model
 from bootforge.site.load import HOST, load_site, read_site
 from bootforge.site.schema import ProfileHead, SiteFile
@@ -59,7 +59,7 @@ def _fast() -> Iterator[None]:
     shipped templates, would be most of the time."""
     engine = Engine({})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(load, "_commit", lambda root: "")
+        patch.setattr(site_files, "_commit", lambda root: "")
         patch.setattr(generation, "Engine", lambda files: engine)
         yield
 

@@ -32,8 +32,13 @@ bf_label() {
     return 0
 }
 
-# bf_sha256 FILE: its SHA-256 in hex. EL5 may have no sha256sum.
+# bf_sha256 FILE: sets bf_sum to its SHA-256 in hex. EL5 may have no sha256sum. No pipe: it would hide a failure.
 bf_sha256() {
-    if command -v sha256sum >/dev/null; then sha256sum <"$1"; else openssl dgst -sha256 <"$1"; fi |
-        sed 's/^.*= *//; s/ .*//'
+    if command -v sha256sum >/dev/null; then
+        bf_sum=$(sha256sum <"$1") || return 1
+    else
+        bf_sum=$(openssl dgst -sha256 <"$1") || return 1
+    fi
+    bf_sum=${bf_sum##*= }
+    bf_sum=${bf_sum%% *}
 }

@@ -23,11 +23,11 @@ bf_stamp() {
         return 1
     fi
     : "${bf_revision:=$(sed -n 's/^revision //p' "${BF_ROOT-}/etc/bootforge/stamp" 2>/dev/null)}"
-    bf_digest=$(bf_sha256 "$bf_file") || return 1
+    bf_sha256 "$bf_file" || return 1
     bf_put /etc/bootforge/stamp 644 <<EOF
 host $1
 revision ${bf_revision:-unknown}
 plan sha256:$2
-bootstrap sha256:$bf_digest
+bootstrap sha256:$bf_sum
 EOF
 }
