@@ -137,7 +137,7 @@ def test_without_sha256sum_openssl_makes_the_same_digest(shell: list[str], scrip
     need("openssl")
     commands, roots = tmp_path / "bin", [tmp_path / "with", tmp_path / "without"]
     commands.mkdir()
-    for name in ("cat", "stat", "cmp", "mkdir", "rm", "chmod", "mv", "sed", "openssl"):
+    for name in ("cat", "stat", "cmp", "mkdir", "rm", "chmod", "mv", "sed", "printf", "openssl"):
         (commands / name).symlink_to(shutil.which(name) or name)
     if shell[0] == "busybox":
         pytest.skip("busybox's own sha256sum cannot be taken away")
