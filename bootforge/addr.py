@@ -8,7 +8,9 @@ from functools import lru_cache
 
 from netaddr import EUI, mac_unix_expanded
 
-_FORM = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}|[0-9a-fA-F]{12}|([0-9a-fA-F]{4}\.){2}[0-9a-fA-F]{4}")
+_FORM = re.compile(
+    r"[0-9a-fA-F]{2}([:-])[0-9a-fA-F]{2}(\1[0-9a-fA-F]{2}){4}|[0-9a-fA-F]{12}|([0-9a-fA-F]{4}\.){2}[0-9a-fA-F]{4}"
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -65,7 +65,7 @@ class Generation:
         return artifacts[kind]
 
     def dnsmasq(self, mode: Mode) -> str:
-        """The fleet's configuration for dnsmasq. Raises RenderError."""
+        """The fleet's configuration for dnsmasq."""
         networks = [plan_network(name, spec) for name, spec in self.site.networks.items()]
         leases = [Lease(nic, plan.host if nic.boot else None) for plan in self.plans.values() for nic in plan.nics]
         return render_dnsmasq(networks, leases, mode, self.engine)

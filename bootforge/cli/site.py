@@ -79,7 +79,7 @@ def _sources(site: Path, problems: list[Problem]) -> dict[str, list[str]]:
     sources = {}
     for file in {problem.origin.file for problem in problems}:
         path = site / file
-        if path.is_file():
+        if path.is_file() and not path.is_symlink():
             sources[file] = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return sources
 

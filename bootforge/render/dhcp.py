@@ -8,7 +8,6 @@ from ipaddress import IPv4Address
 from typing import Literal
 from urllib.parse import urlsplit
 
-from bootforge.errors import RenderError
 from bootforge.model import HostName, Network, Nic
 from bootforge.render.engine import Engine
 
@@ -39,9 +38,7 @@ class Subnet:
 
 def render_dnsmasq(networks: Iterable[Network], leases: Iterable[Lease], mode: Mode, engine: Engine) -> str:
     """A configuration file for dnsmasq(8) that serves every network with a server: DHCP in full, or only the boot
-    answers (proxyDHCP) beside a server that gives the addresses. Nothing else is served.
-
-    Raises RenderError when a server's URL names a host instead of an address: firmware needs the address."""
+    answers (proxyDHCP) beside a server that gives the addresses. Nothing else is served."""
     by_network: dict[str, list[Lease]] = {}
     for lease in leases:
         by_network.setdefault(lease.nic.network.name, []).append(lease)
@@ -61,11 +58,5 @@ def render_dnsmasq(networks: Iterable[Network], leases: Iterable[Lease], mode: M
 
 
 def _address(network: Network) -> str:
-    host = urlsplit(network.server or "").hostname or ""
-    try:
-        return str(IPv4Address(host))
-    except ValueError:
-        raise RenderError(
-            f"network {network.name}: server {network.server} names {host!r}",
-            "write the server's IPv4 address",
-        ) from None
+    """The server's address, out of its URL: the schema takes no name there."""
+    return urlsplit(network.server or "").hostname or ""

@@ -8,6 +8,7 @@ operators and filters such as ``~``, ``join`` or ``replace`` pass raw text into 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -80,6 +81,8 @@ class Engine:
         for name in own:
             if name not in shipped:
                 yield Problem(Origin(f"templates/{name}"), "BF006", "is not read: Bootforge ships no such template")
+            elif name.endswith(".sh") and re.search(r"\{%[-+]?\s*endraw", own[name]):
+                yield Problem(Origin(f"templates/{name}"), "BF007", "a shell library is no template", "drop 'endraw'")
         for name in {**shipped, **own}:
             if name.startswith("init/") or name.endswith(".sh"):
                 continue

@@ -26,7 +26,7 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _COUNT = re.compile(r"[1-9][0-9]{0,8}")
 _SIZE = re.compile(r"([1-9][0-9]{0,11}) ?(MiB|GiB|TiB)")
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~:@!&()*+,=%/-]*)?")
-_SERVER = re.compile(r"http://[A-Za-z0-9.-]+(:[1-9][0-9]{0,4})?")
+_SERVER = re.compile(r"http://[0-9.]+(:[1-9][0-9]{0,4})?")
 _WORD = re.compile(r"[^\s\"'\\`]+")
 _BOOT_WORD = re.compile(r"[A-Za-z0-9._~:/?=@,+%&()\[\]*!-]+")
 _INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,14}")
@@ -120,9 +120,11 @@ def parse_url(text: str) -> str:
 
 
 def parse_server(text: str) -> str:
-    """The base URL of this server; paths are ours, and iPXE's usual BIOS builds have no HTTPS."""
+    """The base URL of this server: by its address, which is what firmware needs; without a path, because paths are
+    ours; without TLS, which iPXE's usual BIOS builds do not have."""
     if not _fits(_SERVER, text.rstrip("/")):
         raise ValueError(f"{text!r} is not a server; write http://ADDRESS or http://ADDRESS:PORT")
+    _address(text.removeprefix("http://").partition(":")[0].rstrip("/"))
     return text.rstrip("/")
 
 

@@ -124,11 +124,11 @@ def test_an_invalid_site_is_2_and_tells_every_problem(site: Path) -> None:
 
 
 def test_what_cannot_be_rendered_is_4(site: Path) -> None:
-    text = (site / "site.yaml").read_text().replace("http://10.2.0.5", "http://boot.example.com")
-    write_site(site, {"site.yaml": text})
-    done = verb("dhcp", "dnsmasq", "--site", site)
+    template = '{% extends "shipped/kickstart.cfg.j2" %}{% block access %}{{ nobody | ks }}{% endblock %}'
+    write_site(site, {"templates/kickstart.cfg.j2": template})
+    done = verb("render", "web01.prod.den.example.com", "kickstart", "--site", site)
     assert (done.status, done.out) == (Exit.RENDER, "")
-    assert "write the server's IPv4 address" in done.err
+    assert "nobody" in done.err and "correct the template" in done.err
 
 
 def test_a_crash_is_70_and_tells_where(monkeypatch: pytest.MonkeyPatch) -> None:

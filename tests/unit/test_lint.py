@@ -11,7 +11,7 @@ import pytest
 from pykickstart.parser import KickstartParser
 from pykickstart.version import makeVersion
 
-from bootforge.errors import Problem
+from bootforge.errors import Problem, SiteError
 from bootforge.generation import Generation, build_generation
 from bootforge.lint import lint
 from bootforge.lint.shape import kickstart_complaint, script_complaint
@@ -153,3 +153,10 @@ def test_a_secret_is_not_needed_to_check(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.delenv("BOOTFORGE_ROOT_HASH", raising=False)
     files = {"site.yaml": base("site.yaml", ("{env: BOOTFORGE_ROOT_HASH}", "{command: [/nonexistent]}"))}
     assert linted(tmp_path, files) == []
+
+
+def test_a_shell_library_of_a_site_cannot_end_its_raw_text(tmp_path: Path) -> None:
+    library = "bf_put() { :; }\n{% endraw %}{% set x = host %}{% raw %}\n"
+    with pytest.raises(SiteError) as caught:
+        generation_with(tmp_path, {"templates/bootstrap/lib/put.sh": library})
+    assert [problem.code for problem in caught.value.problems] == ["BF007"]

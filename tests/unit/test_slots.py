@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bootforge.addr import Mac
-from bootforge.errors import RenderError
+from bootforge.errors import RenderError, SiteError
 from bootforge.model import BootArg, HostName, KsCommand, KsOption, Package, Slot, Step
 from bootforge.render.engine import Engine
 from bootforge.render.slots import FILTERS, QUOTERS, Quoted, make_artifact
@@ -192,8 +192,9 @@ def test_proxy_mode_gives_no_addresses(tmp_path: Path) -> None:
 
 def test_firmware_needs_the_servers_address(tmp_path: Path) -> None:
     files = {"site.yaml": base("site.yaml", ("http://10.2.0.5", "http://boot.example.com"))}
-    with pytest.raises(RenderError, match="write the server's IPv4 address"):
-        generation_with(tmp_path, files).dnsmasq("full")
+    with pytest.raises(SiteError) as caught:
+        generation_with(tmp_path, files)
+    assert "write http://ADDRESS" in caught.value.problems[0].line()
 
 
 # Xen
