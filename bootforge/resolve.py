@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ResolvedHost:
-    """One host with everything decided by rules. ``trails`` has every assertion about every path."""
+    """One host with everything decided by rules. ``merged`` has the text of ``spec`` and every line about it."""
 
     name: HostName
     release: str
@@ -38,8 +38,12 @@ class ResolvedHost:
     classes: frozenset[str]
     spec: HostSpec
     origin: Origin
-    trails: Mapping[Path, Trail] = field(compare=False, repr=False)
     merged: Merged = field(compare=False, repr=False)
+
+    @property
+    def trails(self) -> Mapping[Path, Trail]:
+        """Every assertion about every path, also about those that hold no value any more."""
+        return self.merged.trails
 
 
 @dataclass(slots=True)
@@ -80,7 +84,6 @@ class Resolver:
             classes,
             spec,
             layer.origin,
-            merged.trails,
             merged,
         )
 

@@ -37,20 +37,20 @@ class Served:
 class Keeper:
     """Keeps the newest good generation of a site. ``current`` may be read by any thread."""
 
-    def __init__(self, root: Path, last_good: Path) -> None:
-        """Builds the first generation: the site, or what was last good of it. Raises UsageError, SiteError when
-        neither can be had."""
+    def __init__(self, root: Path, state: Path) -> None:
+        """Builds the first generation: the site, or what was last good of it, kept as ``last-good`` in the directory
+        ``state``: the only name that is ever replaced. Raises UsageError, SiteError when neither can be had."""
         self.root = root
-        self.last_good = last_good
+        self.last_good = state / "last-good"
         self.signature = signature(root)
         try:
             self.current = Served(build_generation(root))
             self._keep_copy()
         except Exception as error:
-            if not last_good.is_dir():
+            if not self.last_good.is_dir():
                 raise
             _log_broken(error)
-            self.current = Served(build_generation(last_good))
+            self.current = Served(build_generation(self.last_good))
 
     def reload(self) -> bool:
         """Builds a generation from the site as it is now; whether it is served. A broken one is only logged."""

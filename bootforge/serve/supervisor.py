@@ -95,7 +95,7 @@ class Child:
 def serve(options: Options, announce: Callable[[str], None]) -> int:
     """Serves until a signal says to stop; the exit code. ``announce`` gets the URLs, once they answer. Raises
     UsageError and SiteError when something is wrong at the start."""
-    last_good = state_dir(options.store) / "last-good"
+    state = state_dir(options.store)
     open_store(options.store).close()
     server_key(options.store)
     revision = build_generation(options.site).site.revision
@@ -104,7 +104,7 @@ def serve(options: Options, announce: Callable[[str], None]) -> int:
     for name in missing_loaders():
         log.warning("no loader %s: install the package ipxe (Debian) or ipxe-bootimgs-x86 (EL)", name)
     children = [
-        Child("http", lambda: _run_http(options, http, udp, wake_read, last_good)),
+        Child("http", lambda: _run_http(options, http, udp, wake_read, state)),
         Child("tftp", lambda: _run_tftp(http, udp)),
     ]
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -184,7 +184,7 @@ def _run_tftp(http: socket.socket, udp: socket.socket) -> None:
     tftp.run(udp, find_loader)
 
 
-def _run_http(options: Options, listener: socket.socket, udp: socket.socket, wake: int, last_good: Path) -> None:
+def _run_http(options: Options, listener: socket.socket, udp: socket.socket, wake: int, state: Path) -> None:
     from gunicorn.app.base import BaseApplication
 
     from bootforge.serve.http import Server, create_app
@@ -216,7 +216,7 @@ def _run_http(options: Options, listener: socket.socket, udp: socket.socket, wak
                     self.cfg.set(key, value)
 
         def load(self) -> Any:
-            keeper = Keeper(options.site, last_good)
+            keeper = Keeper(options.site, state)
             keeper.watch(wake)
             return create_app(Server(keeper, open_store(options.store), server_key(options.store)))
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from bootforge.errors import UsageError
+from bootforge.serve.keeper import Keeper
 from bootforge.state import ServerKey, default_store, server_key, state_dir
-from tests.support import ROOT, environment
+from tests.support import EXAMPLE, ROOT, environment
 
 
 def url(root: Path) -> str:
@@ -100,3 +101,14 @@ def test_the_default_store_is_where_the_user_may_write(monkeypatch: pytest.Monke
     assert default_store() == "sqlite:////home/x/state/bootforge/store.db"
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert default_store() == "sqlite:////var/lib/bootforge/store.db"
+
+
+def test_the_keeper_replaces_nothing_but_its_own_name(tmp_path: Path) -> None:
+    """Given anything else than a directory of its own it keeps no copy, and leaves the thing as it is."""
+    target = tmp_path / "device"
+    target.write_bytes(b"left alone")
+    Keeper(EXAMPLE, target)
+    assert target.read_bytes() == b"left alone" and [*tmp_path.iterdir()] == [target]
+    (tmp_path / "state").mkdir()
+    Keeper(EXAMPLE, tmp_path / "state")
+    assert (tmp_path / "state/last-good/site.yaml").is_file()
