@@ -17,7 +17,7 @@ from bootforge.plan import PlanError, make_plan
 from bootforge.plan.fleet import duplicates
 from bootforge.plan.network import plan_network
 from bootforge.render import Engine, render
-from bootforge.render.dhcp import Lease, Mode, render_dnsmasq
+from bootforge.render.dhcp import Mode, leases_of, render_dnsmasq
 from bootforge.resolve import ResolvedHost, Resolver, rule_problems
 from bootforge.site.load import Site, read_site
 
@@ -67,7 +67,7 @@ class Generation:
     def dnsmasq(self, mode: Mode) -> str:
         """The fleet's configuration for dnsmasq."""
         networks = [plan_network(name, spec) for name, spec in self.site.networks.items()]
-        leases = [Lease(nic, plan.host if nic.boot else None) for plan in self.plans.values() for nic in plan.nics]
+        leases = [lease for plan in self.plans.values() for lease in leases_of(plan)]
         return render_dnsmasq(networks, leases, mode, self.engine)
 
     def origin_problem(self, host: str, path: Path, code: str, message: str, hint: str = "") -> Problem:
@@ -127,7 +127,7 @@ def _build(root: FilePath | str) -> Generation:
         problems.append(Problem(origin, "BF050", message, "every host and every nic needs its own", shared.second))
     if problems or engine is None:
         raise SiteError(once(problems))
-    by_mac = {nic.mac.text: name for name, plan in plans.items() for nic in plan.nics}
+    by_mac = {nic.mac.text: name for name, plan in plans.items() for nic in plan.nics if nic.mac}
     return Generation(site, engine, hosts, plans, by_mac)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Literal
 
 from bootforge.addr import Mac
@@ -16,7 +16,7 @@ from bootforge.addr import Mac
 Path = tuple[str, ...]
 """A place in a host's specification: ``('nics', 'lan', 'mac')``; an element of a set is a step as well."""
 
-IPInterface = IPv4Interface
+IPInterface = IPv4Interface | IPv6Interface
 
 
 def dotted(path: Path) -> str:
@@ -125,29 +125,68 @@ class BootArgs:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network as a nic sees it: ``server`` is Bootforge's base URL as reached from that network."""
+    """A network as a nic sees it: ``server`` is Bootforge's base URL as reached from that network; ``mtu`` in bytes."""
 
     name: str
-    subnet: IPv4Network
+    subnet: IPv4Network | None
     gateway: IPv4Address | None
-    dns: tuple[IPv4Address, ...]
+    subnet6: IPv6Network | None
+    gateway6: IPv6Address | None
+    dns: tuple[IPv4Address | IPv6Address, ...]
+    ntp: tuple[str, ...]
     range: tuple[IPv4Address, IPv4Address] | None
     server: str | None
+    vlan: int | None
+    mtu: int | None
     bridge: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Nic:
-    """A network interface: the one value behind the kickstart, the DHCP reservation and the domain definition.
+class Route:
+    """A route besides the default one: ``to`` is its destination in CIDR notation."""
 
-    ``device``: the kernel's name for it, where an installer knows nics by name only."""
+    to: str
+    via: IPv4Address | IPv6Address
+    metric: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """A network interface: the one value behind the kickstart, the boot arguments, the DHCP reservation and the
+    domain definition.
+
+    ``device``: the kernel's name for it, None where it is known by its MAC address alone; ``named``: that name is not
+    the kernel's own, so the installer (``ifname=``) and a udev rule give it. ``network``: a port's is that of its
+    bond or bridge unless it says otherwise. ``dhcp``: IPv4 comes by DHCP; ``method6``: how IPv6 comes. ``vlan``: the
+    tag. ``boot``: it is the one that boots from the network; ``install``: the installer uses it; ``routed``: it has
+    the default route. ``mtu`` in bytes."""
 
     name: str
-    mac: Mac
+    kind: Literal["physical", "bond", "vlan", "bridge", "bmc"]
+    mac: Mac | None
     device: str | None
-    network: Network
-    address: IPInterface | None
+    named: bool
+    network: Network | None
+    address: IPv4Interface | None
+    dhcp: bool
+    address6: IPv6Interface | None
+    method6: Literal["none", "auto", "dhcp", "static"]
+    ports: tuple[str, ...]
+    parent: str | None
+    vlan: int | None
+    options: tuple[tuple[str, str], ...]
+    mtu: int | None
+    ethtool: tuple[tuple[str, str], ...]
+    routes: tuple[Route, ...]
     boot: bool
+    install: bool
+    routed: bool
+    iscsi: bool
+
+    @property
+    def below(self) -> tuple[str, ...]:
+        """The names of the nics that this one is made of."""
+        return (self.parent,) if self.parent else self.ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +263,22 @@ class Plan:
     def boot_nic(self) -> Nic:
         """The nic that boots from the network; a plan always has exactly one."""
         return next(nic for nic in self.nics if nic.boot)
+
+    @property
+    def boot_mac(self) -> Mac:
+        """The MAC address that the machine boots with."""
+        return next(nic.mac for nic in self.nics if nic.boot and nic.mac)
+
+    @property
+    def install_nic(self) -> Nic:
+        """The nic that the installer uses: the booting one, or a bond, bridge or VLAN that is made of it."""
+        return next(nic for nic in self.nics if nic.install)
+
+    @property
+    def server(self) -> str:
+        """This server's URL as the installer sees it."""
+        networks = [nic.network for nic in (self.install_nic, self.boot_nic) if nic.network]
+        return next(network.server for network in networks if network.server)
 
 
 @dataclass(frozen=True, slots=True)

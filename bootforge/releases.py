@@ -21,7 +21,8 @@ class Release:
     can send the serial number. ``install_word``: the command ``install`` exists and is not deprecated.
     ``noninteractive``: ``text --non-interactive``. ``ntp``: how a kickstart names time servers. ``authconfig``:
     password hashing is set by it. ``nic_by_name``: ``network --device`` takes kernel names only. ``network_flags``:
-    --activate and --nodefroute. ``root_lock``: ``rootpw --lock`` without a password. ``sshkey``: the command.
+    --activate and --nodefroute. ``stacks``: kinds of nics that ``network`` can make. ``ipv6``: --ipv6 and
+    --ipv6gateway. ``root_lock``: ``rootpw --lock`` without a password. ``sshkey``: the command.
     ``boot_drive``: ``bootloader --boot-drive``, else --driveorder. ``reqpart``: the command. ``environments``:
     ``@^group``. ``services``: ``firewall --service``. ``fstype``: what its installer formats by default. ``https``:
     the installer speaks TLS. ``hashes``: prefixes of crypt(5) that its libcrypt verifies. ``xen_type``: the guest
@@ -44,6 +45,8 @@ class Release:
     authconfig: bool = False
     nic_by_name: bool = False
     network_flags: bool = True
+    stacks: tuple[str, ...] = ("bond", "vlan", "bridge")
+    ipv6: Literal["none", "address", "gateway"] = "gateway"
     root_lock: bool = True
     sshkey: bool = True
     boot_drive: bool = True
@@ -83,6 +86,8 @@ _EL6 = replace(
     handler="RHEL6",
     prefix="",
     dracut=False,
+    stacks=("bond", "vlan"),
+    ipv6="address",
     tree_option="repo",
     ntp="none",
     root_lock=False,
@@ -104,6 +109,8 @@ _EL5 = replace(
     sends_serial=False,
     nic_by_name=True,
     network_flags=False,
+    stacks=(),
+    ipv6="none",
     services=False,
     fstype="ext3",
     https=False,

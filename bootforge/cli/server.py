@@ -80,7 +80,7 @@ def arm(hosts: tuple[str, ...], ttl: float, why: str, site: Path, store: str | N
     rows: list[dict[str, Any]] = []
     for grant in grants:
         path = kickstart_path(grant.host, key.token(grant.id))
-        url = f"{generation.plan(grant.host).boot_nic.network.server}{path}"
+        url = f"{generation.plan(grant.host).server}{path}"
         rows.append({"host": grant.host, "expires": grant.expires, "path": path, "url": url})
     if as_json:
         print_json(rows)

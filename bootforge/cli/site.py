@@ -106,14 +106,14 @@ def _cell(value: Any) -> str:
 
 def _host_row(generation: Generation, name: str) -> dict[str, Any]:
     host, plan = generation.host(name), generation.plan(name)
-    nic = plan.boot_nic
+    nic = plan.install_nic
     return {
         "name": name,
         "profile": host.spec.profile,
         "release": host.release,
         "roles": list(host.spec.roles),
         "classes": sorted(host.classes),
-        "mac": nic.mac.text,
+        "mac": plan.boot_mac.text,
         "address": str(nic.address.ip) if nic.address else None,
         "virt": host.spec.virt,
     }

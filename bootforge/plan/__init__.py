@@ -6,6 +6,7 @@ import hashlib
 
 from bootforge.model import DomainPlan, Nic, Plan
 from bootforge.plan.boot import plan_boot
+from bootforge.plan.bringup import installer_nics
 from bootforge.plan.domain import plan_domain
 from bootforge.plan.faults import Fault, PlanError
 from bootforge.plan.install import plan_install
@@ -23,8 +24,9 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
     faults: list[Fault] = []
     release = RELEASES[host.release]
     nics = plan_nics(site, host, faults)
-    boot = plan_boot(host, nics, faults)
-    install = plan_install(site, host, nics, faults)
+    shown = installer_nics(release, nics, faults)
+    boot = plan_boot(host, shown, faults)
+    install = plan_install(site, host, shown, faults)
     domain = plan_domain(host, nics, faults)
     if faults:
         raise PlanError(faults)
@@ -39,7 +41,7 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
         boot=boot,
         install=install,
         domain=domain,
-        steps=plan_steps(host.name, digest),
+        steps=plan_steps(host.name, nics, digest),
         shape=_shape(decided, host, nics, domain),
     )
 
@@ -47,8 +49,8 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
 def _shape(decided: str, host: ResolvedHost, nics: tuple[Nic, ...], domain: DomainPlan | None) -> str:
     """A digest of what was decided but for the values that every host has of its own."""
     own = [host.name.text, host.spec.serial, domain.uuid if domain else None]
-    own += [word for nic in nics for word in (nic.mac.text, nic.mac.dashed)]
-    own += [str(nic.address.ip) for nic in nics if nic.address]
+    own += [word for nic in nics if nic.mac for word in (nic.mac.text, nic.mac.dashed)]
+    own += [str(address.ip) for nic in nics for address in (nic.address, nic.address6) if address]
     own += [disk.backing for disk in domain.disks] if domain else []
     for number, word in enumerate(own):
         if word:

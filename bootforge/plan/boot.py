@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bootforge.model import BootArg, BootArgs, Nic, Slot
+from bootforge.plan.bringup import network_args
 from bootforge.plan.faults import Fault
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
@@ -12,16 +13,14 @@ def plan_boot(host: ResolvedHost, nics: tuple[Nic, ...], faults: list[Fault]) ->
     """Kernel, initrd and arguments.
 
     EL9 and later read only options with the ``inst.`` prefix, EL5 and EL6 only those without (anaconda:
-    dracut/parse-anaconda-options.sh, loader/loader.c). BOOTIF makes dracut use the nic that booted
-    (dracut.cmdline(7)), and the older loader too, if ksdevice says so.
+    dracut/parse-anaconda-options.sh, loader/loader.c).
     """
     install, release = host.spec.install, RELEASES[host.release]
     url = install.url or ""
     if not url:
         faults.append(Fault(("install", "url"), "BF043", "no install tree", "set install.url in the profile"))
     args = [BootArg(f"{release.prefix}ks", Slot("grant.url")), *_headers(release), BootArg(release.tree_option, url)]
-    args += [BootArg("ip", "dhcp")] if release.dracut else [BootArg("ip", "dhcp"), BootArg("ksdevice", "bootif")]
-    args += [BootArg("BOOTIF", "01-" + nic.mac.dashed) for nic in nics if nic.boot]
+    args += network_args(host, nics)
     for word in install.args:
         name, equals, value = word.partition("=")
         args.append(BootArg(name, value if equals else None))

@@ -23,10 +23,13 @@ def plan_domain(host: ResolvedHost, nics: tuple[Nic, ...], faults: list[Fault]) 
                 Fault(path, "BF048", f"{disk.backing!r} is not a block device", "write it as in /dev/vg0/web01")
             )
     for nic in nics:
-        if not nic.network.bridge:
+        if nic.kind == "physical" and nic.network and not nic.network.bridge:
             hint = "write 'bridge:' at the network in site.yaml"
             what = f"network {nic.network.name} has no bridge for a guest"
             faults.append(Fault(("nics", nic.name, "network"), "BF048", what, hint))
+        elif nic.kind == "physical" and nic.network is None:
+            what = f"nic {nic.name} is on no network, so no bridge of dom0 is known for it"
+            faults.append(Fault(("nics", nic.name), "BF048", what, "write 'network:': the one of its untagged frames"))
     return DomainPlan(
         name=host.name.text,
         type=RELEASES[host.release].xen_type,

@@ -32,9 +32,12 @@ def duplicates(plans: Iterable[Plan]) -> Iterator[Shared]:
 
 def _unique(plan: Plan) -> Iterator[tuple[Path, str, str]]:
     for nic in plan.nics:
-        yield ("nics", nic.name, "mac"), "MAC", nic.mac.text
+        if nic.mac:
+            yield ("nics", nic.name, "mac"), "MAC", nic.mac.text
         if nic.address:
             yield ("nics", nic.name, "address"), "address", str(nic.address.ip)
+        if nic.address6:
+            yield ("nics", nic.name, "address6"), "address", str(nic.address6.ip)
     if plan.serial:
         yield ("serial",), "serial", plan.serial
     if plan.domain and plan.domain.uuid:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bootforge.model import InstallPlan, KsCommand, Nic, Package
 from bootforge.plan.access import plan_access
+from bootforge.plan.bringup import network_commands
 from bootforge.plan.commands import command
 from bootforge.plan.disks import plan_disks
 from bootforge.plan.faults import Fault, written
@@ -21,8 +22,8 @@ def plan_install(site: Site, host: ResolvedHost, nics: tuple[Nic, ...], faults: 
         has_end=release.has_end,
         mode=_mode(release),
         source=_source(host, release, faults),
-        locale=_locale(host, release),
-        network=tuple(_network(host, release, nic) for nic in nics),
+        locale=_locale(host, release, nics),
+        network=network_commands(host, nics),
         access=access,
         keys=keys,
         security=(
@@ -46,35 +47,15 @@ def _source(host: ResolvedHost, release: Release, faults: list[Fault]) -> tuple[
     return (command("url", url=url),)
 
 
-def _locale(host: ResolvedHost, release: Release) -> tuple[KsCommand, ...]:
-    spec, servers = host.spec, host.spec.ntp
+def _locale(host: ResolvedHost, release: Release, nics: tuple[Nic, ...]) -> tuple[KsCommand, ...]:
+    spec = host.spec
+    servers = spec.ntp or next((nic.network.ntp for nic in nics if nic.install and nic.network), ())
     by_flag = ",".join(servers) if servers and release.ntp == "flag" else None
     return (
         command("lang", spec.language),
         command("keyboard", spec.keyboard),
         command("timezone", spec.timezone, utc=True, ntpservers=by_flag),
         *(command("timesource", ntp_server=server) for server in servers if release.ntp == "timesource"),
-    )
-
-
-def _network(host: ResolvedHost, release: Release, nic: Nic) -> KsCommand:
-    """A nic by its MAC address, so that no kernel's naming matters; EL5 knows nics by name and writes HWADDR itself
-    (anaconda, rhel5-branch: network.py). The first line is the one that dracut activates (rhel-9:
-    dracut/parse-kickstart); only the booting nic has the default route."""
-    network, address = nic.network, nic.address
-    return command(
-        "network",
-        device=nic.device if release.nic_by_name else nic.mac,
-        bootproto="static" if address else "dhcp",
-        ip=str(address.ip) if address else None,
-        netmask=str(address.netmask) if address else None,
-        gateway=str(network.gateway) if address and nic.boot and network.gateway else None,
-        nameserver=",".join(map(str, network.dns)) if address and network.dns else None,
-        nodefroute=not nic.boot and release.network_flags,
-        onboot="yes",
-        activate=release.network_flags,
-        noipv6=True,
-        hostname=host.name if nic.boot else None,
     )
 
 

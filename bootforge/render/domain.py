@@ -18,7 +18,7 @@ def render_xl(plan: Plan, domain: DomainPlan) -> Artifact:
     settings |= {
         "memory": domain.memory,
         "vcpus": domain.vcpus,
-        "vif": [f"mac={nic.mac},bridge={nic.network.bridge}" for nic in plan.nics],
+        "vif": [f"mac={nic.mac},bridge={nic.network.bridge}" for nic in plan.nics if nic.mac and nic.network],
         "disk": [f"format=raw,vdev={disk.vdev},access=rw,target={disk.backing}" for disk in domain.disks],
         "boot": "nc",
         "serial": "pty",

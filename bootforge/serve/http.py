@@ -156,7 +156,7 @@ def netboot(server: Server, mac: str) -> Response:
             log.error("%s is unknown, and that could not be recorded: %s", asked, error)
         return _local(served, asked)
     plan = served.generation.plan(host)
-    if plan.boot_nic.mac.text != asked:
+    if plan.boot_mac.text != asked:
         return _local(served, host)
     armed = any(one.state in _ARMED for one in server.store.status([host]))
     if armed and not _can_seal(server, served, plan):
@@ -284,9 +284,9 @@ def _sealed(server: Server, served: Served, artifact: Artifact, plan: Plan, deci
 
 
 def make_grant(plan: Plan, grant_id: str, key: ServerKey, served: Served) -> Grant:
-    """The grant as ``seal`` needs it; its URL is that of the server as the host's booting nic sees it."""
+    """The grant as ``seal`` needs it; its URL is that of the server as the installer sees it."""
     token = key.token(grant_id)
-    url = f"{plan.boot_nic.network.server}{kickstart_path(plan.host.text, token)}"
+    url = f"{plan.server}{kickstart_path(plan.host.text, token)}"
     return Grant(plan.host.text, token, url, served.generation.site.revision)
 
 
@@ -304,7 +304,7 @@ def _mismatch(plan: Plan) -> str:
                 macs.add(parse_mac(words[-1] if words else "").text)
             except ValueError:
                 continue
-    if macs and not macs & {nic.mac.text for nic in plan.nics}:
+    if macs and not macs & {nic.mac.text for nic in plan.nics if nic.mac}:
         return f"the machine's MAC addresses are {', '.join(sorted(macs)[:8])}"
     serial = request.headers.get("X-System-Serial-Number", "").strip()
     if serial and plan.serial and serial != plan.serial:

@@ -74,8 +74,8 @@ def _kind(annotation: Any, marks: frozenset[Mark] = frozenset()) -> Kind:
     if origin is Annotated:
         return _kind(args[0], marks | {mark for mark in args[1:] if isinstance(mark, Mark)})
     if origin in (Union, UnionType):
-        (inner,) = (arg for arg in args if arg is not NoneType)
-        return _kind(inner, marks)
+        inner = [arg for arg in args if arg is not NoneType]
+        return _kind(inner[0], marks) if len(inner) == 1 else Scalar(facts=FACTS in marks)
     if SECRET in marks:
         return Scalar(secret=True)
     if origin is tuple:

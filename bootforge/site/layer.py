@@ -213,7 +213,7 @@ class _Flattener:
             if inner is None:
                 where = f" in {dotted(path)}" if path else ""
                 hint = did_you_mean(entry.key, [*kind.fields, *(() if path else self.beside)])
-                hint = hint or ("remove it" if path else "docs/site.md lists every key")
+                hint = hint or "docs/site.md lists every key"
                 self.problems.append(Problem(entry.origin, "BF012", f"unknown key '{entry.key}'{where}", hint))
             else:
                 self.entry(entry, inner, (*path, entry.key))

@@ -342,16 +342,27 @@ class _Loader:
 
     # what one file cannot say about itself
 
+    def check_network(self, name: str, network: NetworkSpec, origins: Merged) -> None:
+        at = ("networks", name)
+        if network.subnet is None and network.subnet6 is None:
+            origin = origins.origin(at, Origin("site.yaml"))
+            self.fault(origin, "BF031", f"network {name} has no subnet", "write 'subnet: 10.2.0.0/20', or 'subnet6:'")
+        ends = [("range", end) for end in network.range or ()]
+        for key, value in (("gateway", network.gateway), *ends, ("gateway6", network.gateway6)):
+            subnet = network.subnet6 if key == "gateway6" else network.subnet
+            origin = origins.origin((*at, key), Origin("site.yaml"))
+            if value and subnet is None:
+                family = "subnet6" if key == "gateway6" else "subnet"
+                self.fault(origin, "BF031", f"network {name} has '{key}' and no '{family}'", f"write '{family}:'")
+            elif value and subnet and value not in subnet:
+                self.fault(origin, "BF031", f"{value} is not in {subnet}", f"that is {name}'s subnet")
+        if network.server and network.subnet is None:
+            origin = origins.origin((*at, "server"), Origin("site.yaml"))
+            self.fault(origin, "BF031", f"network {name} has a server and no 'subnet'", "machines boot over IPv4")
+
     def check_settings(self, site: Site) -> None:
         for name, network in site.networks.items():
-            at = ("networks", name)
-            for key, value in (
-                ("gateway", network.gateway),
-                *(("range", end) for end in network.range or ()),
-            ):
-                if value and value not in network.subnet:
-                    origin = site.origins.origin((*at, key), Origin("site.yaml"))
-                    self.fault(origin, "BF031", f"{value} is not in {network.subnet}", f"that is {name}'s subnet")
+            self.check_network(name, network, site.origins)
         for name, secret in site.secrets.items():
             origin = site.origins.origin(("secrets", name, "file"), Origin("site.yaml"))
             if sum(map(bool, (secret.file, secret.env, secret.command))) != 1:

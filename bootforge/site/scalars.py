@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import available_timezones
 
@@ -33,6 +33,8 @@ _INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,14}")
 _PACKAGE = re.compile(r"@\^?[A-Za-z0-9][A-Za-z0-9_.+-]*|[A-Za-z0-9][A-Za-z0-9_.+-]*(\.[a-z0-9_]+)?")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}_[A-Z]{2}(\.UTF-8)?")
+_OPTION = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_VALUE = re.compile(r"[A-Za-z0-9._:+-]{1,64}")
 _RANGE = re.compile(r"([0-9.]+) ?- ?([0-9.]+)")
 _ONE_WORD = ("one word", "write it without blanks, quotes and backslashes")
 _IPXE_WORD = ("one word of a netboot script", "use letters, digits and . _ ~ : / ? = @ , + % & ( ) [ ] * ! -")
@@ -200,6 +202,77 @@ def _address(text: str) -> IPv4Address:
         raise ValueError(f"{text!r} is not an IPv4 address; {hint}") from None
 
 
+def _subnet6(text: str) -> IPv6Network:
+    try:
+        subnet = IPv6Network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{text!r} is not an IPv6 subnet; write it as in 2001:db8:2::/64") from None
+    if str(subnet) != text:
+        raise ValueError(f"{text!r} is not how a subnet is written; write {subnet}")
+    return subnet
+
+
+def _address6(text: str) -> IPv6Address:
+    try:
+        address = IPv6Address(text)
+    except ValueError:
+        hint = "write it as in 2001:db8:2::21, without a prefix length"
+        raise ValueError(f"{text!r} is not an IPv6 address; {hint}") from None
+    if address.scope_id or address.is_multicast or address.is_unspecified:
+        raise ValueError(f"{text!r} cannot be a nic's address; write a unicast address without a zone")
+    return address
+
+
+def parse_any_address(text: str) -> IPv4Address | IPv6Address:
+    return _address6(text) if ":" in text else _address(text)
+
+
+def parse_prefix(text: str) -> str:
+    """A destination of either family, in the one form in which it is written."""
+    try:
+        prefix = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a destination; write it as in 10.50.0.0/16") from None
+    if str(prefix) != text:
+        raise ValueError(f"{text!r} is not how a destination is written; write {prefix}")
+    return text
+
+
+class Addressing(NamedTuple):
+    """How a nic gets its address of one family: ``static`` with the address, ``dhcp``, ``auto`` (SLAAC), ``none``."""
+
+    method: str
+    address: IPv4Address | IPv6Address | None = None
+
+    def __str__(self) -> str:
+        return str(self.address or self.method)
+
+
+def parse_addressing(text: str) -> Addressing:
+    if text in ("dhcp", "none"):
+        return Addressing(text)
+    if not text[:1].isdigit():
+        raise ValueError(f"{text!r} is not an IPv4 address; write one, or dhcp, or none")
+    return Addressing("static", _address(text))
+
+
+def parse_addressing6(text: str) -> Addressing:
+    if text in ("dhcp", "auto", "none"):
+        return Addressing(text)
+    if ":" not in text:
+        raise ValueError(f"{text!r} is not an IPv6 address; write one, or auto, or dhcp, or none")
+    return Addressing("static", _address6(text))
+
+
+def _number(what: str, least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not _COUNT.fullmatch(text) or not least <= int(text) <= most:
+            raise ValueError(f"{text!r} is not {what}; write a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
 def one_of(*words: str) -> Any:
     """An annotation for one of a few words."""
 
@@ -239,6 +312,16 @@ SitePath = Annotated[str, *_scalar(parse_site_path)]
 Device = Annotated[str, *_scalar(parse_device)]
 MacText = Annotated[Mac, *_scalar(_mac)]
 Address = Annotated[IPv4Address, *_scalar(_address)]
+Address6 = Annotated[IPv6Address, *_scalar(_address6)]
+AnyAddress = Annotated[IPv4Address | IPv6Address, *_scalar(parse_any_address)]
+NicAddress = Annotated[Addressing, *_scalar(parse_addressing)]
+NicAddress6 = Annotated[Addressing, *_scalar(parse_addressing6)]
+Prefix = Annotated[str, *_scalar(parse_prefix)]
+Subnet6 = Annotated[IPv6Network, *_scalar(_subnet6)]
+VlanId = Annotated[int, *_scalar(_number("a VLAN", 1, 4094), _COUNT.pattern)]
+Mtu = Annotated[int, *_scalar(_number("an MTU in bytes", 576, 65535), _COUNT.pattern)]
+OptionName = Annotated[str, *_scalar(_matching(_OPTION, "an option", "as in miimon"), _OPTION.pattern)]
+OptionValue = Annotated[str, *_scalar(_matching(_VALUE, "a value", "use letters, digits and . _ : + -"))]
 Subnet = Annotated[IPv4Network, *_scalar(_subnet)]
 Range = Annotated[AddressRange, *_scalar(parse_range)]
 Uuid = Annotated[str, *_scalar(parse_uuid)]

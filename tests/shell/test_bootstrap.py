@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bootforge.generation import build_generation
+from tests.sites import generation_with
 from tests.support import EXAMPLE, need
 
 SHELLS = ("dash", "bash", "mksh", "busybox sh")
@@ -168,3 +169,24 @@ def test_a_full_disk_leaves_nothing_half_written(shell: list[str], script: Path,
         assert run(shell, script, root)[0] == 0
     finally:
         subprocess.run(["umount", root], check=True)
+
+
+def test_names_of_nics_survive_in_a_udev_rule(shell: list[str], tmp_path: Path) -> None:
+    nics = (
+        "{p0: {mac: 52:54:00:00:00:01}, p1: {mac: 52:54:00:00:00:02},"
+        " bond0: {kind: bond, ports: [p0, p1], network: den-lan}}"
+    )
+    site = {"hosts/den.yaml": f"web01.prod.den.example.com:\n  nics: {nics}\n", "roles/web.yaml": "packages: [httpd]\n"}
+    script = tmp_path / "bootstrap"
+    script.write_text(generation_with(tmp_path, site).artifact(HOST, "bootstrap").text)
+    root = tmp_path / "root"
+    root.mkdir()
+    assert run(shell, script, root)[0] == 0
+    rules = tree(root)["etc/udev/rules.d/70-persistent-net.rules"][1].decode().splitlines()
+    assert [rule for rule in rules if not rule.startswith("#")] == [
+        'SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{type}=="1",'
+        f' ATTR{{address}}=="52:54:00:00:00:0{number}", NAME="p{number - 1}"'
+        for number in (1, 2)
+    ]
+    status, report = run(shell, script, root)
+    assert (status, statuses(report)["nic-names"]) == (0, "ok")

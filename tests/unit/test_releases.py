@@ -71,15 +71,16 @@ def plan_of(matrix: Generation, profile: str) -> str:
     [
         ("centos5", "ks=@grant.url@ kssendmac method=TREE ip=dhcp ksdevice=bootif BOOTIF=MAC"),
         ("centos6", "ks=@grant.url@ kssendmac kssendsn repo=TREE ip=dhcp ksdevice=bootif BOOTIF=MAC"),
-        ("centos7", "inst.ks=@grant.url@ inst.ks.sendmac inst.ks.sendsn inst.repo=TREE ip=dhcp BOOTIF=MAC"),
-        ("rocky8", "inst.ks=@grant.url@ inst.ks.sendmac inst.ks.sendsn inst.repo=TREE ip=dhcp BOOTIF=MAC"),
-        ("fedora46", "inst.ks=@grant.url@ inst.ks.sendmac inst.ks.sendsn inst.repo=TREE ip=dhcp BOOTIF=MAC"),
+        ("centos7", "inst.ks=@grant.url@ inst.ks.sendmac inst.ks.sendsn inst.repo=TREE ip=dhcp BOOTIF=MAC WAIT"),
+        ("rocky8", "inst.ks=@grant.url@ inst.ks.sendmac inst.ks.sendsn inst.repo=TREE ip=dhcp BOOTIF=MAC WAIT"),
+        ("fedora46", "inst.ks=@grant.url@ inst.ks.sendmac inst.ks.sendsn inst.repo=TREE ip=dhcp BOOTIF=MAC WAIT"),
     ],
 )
 def test_boot_arguments_are_those_that_the_release_reads(matrix: Generation, profile: str, arguments: str) -> None:
     name = plan_of(matrix, profile)
     mac = "01-" + matrix.plan(name).boot_nic.mac.dashed
     expected = arguments.replace("TREE", "http://mirror.example.com/tree").replace("MAC", mac)
+    expected = expected.replace("WAIT", "rd.net.timeout.carrier=60 rd.net.timeout.dhcp=60 inst.waitfornet=60")
     (line,) = [line for line in matrix.artifact(name, "ipxe").text.splitlines() if line.startswith("kernel ")]
     assert line.partition(" initrd=initrd ")[2] == f"{expected} || goto failed"
 

@@ -15,6 +15,22 @@ EOF
     fi
 }
 
+# bf_nic_names MAC NAME...: udev keeps the names that the installer gave to nics by ifname=. A VLAN or bond has the
+# MAC address of what it is made of; only a real device has a driver. udev leaves a name alone that a rule gave before
+# 80-net-setup-link.rules (systemd.link(5)).
+bf_nic_names() {
+    bf_rules=
+    while [ $# -ge 2 ]; do
+        bf_rules="$bf_rules"'SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{type}=="1", ATTR{address}=="'$1'", NAME="'$2'"
+'
+        shift 2
+    done
+    bf_put /etc/udev/rules.d/70-persistent-net.rules 644 <<EOF
+# Written by Bootforge; changes are lost.
+${bf_rules%?}
+EOF
+}
+
 # bf_stamp NAME PLAN: /etc/bootforge/stamp says which host this is and from what it was made. It is written only
 # if every step before it succeeded. Without --revision the revision that is recorded stays.
 bf_stamp() {
