@@ -241,7 +241,7 @@ def test_help_is_quick() -> None:
 
 def test_json_of_hosts() -> None:
     rows = run("hosts", "--json").json
-    keys = ["name", "profile", "release", "roles", "classes", "mac", "address", "virt"]
+    keys = ["name", "profile", "release", "roles", "classes", "mac", "address", "virt", "hardware"]
     assert [list(row) for row in rows] == [keys] * 3
     assert rows[0] == {
         "name": APP,
