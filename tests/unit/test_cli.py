@@ -252,6 +252,7 @@ def test_json_of_hosts() -> None:
         "mac": "00:16:3e:12:34:70",
         "address": "10.2.0.41",
         "virt": "xen",
+        "hardware": None,
     }
 
 
