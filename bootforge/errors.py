@@ -102,7 +102,10 @@ class SiteError(BootforgeError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint that names the nearest known word, or lists the known ones when few; '' when there are none."""
     choices = sorted(known)
-    near = get_close_matches(word, choices, n=1, cutoff=0.5)
+    begun = [
+        one for one in choices if len(one) > 2 and len(word) > 2 and (one.startswith(word) or word.startswith(one))
+    ]
+    near = get_close_matches(word, begun, n=1, cutoff=0) or get_close_matches(word, choices, n=1, cutoff=0.5)
     if near:
         return f"did you mean {near[0]!r}?"
     if 0 < len(choices) <= 12:

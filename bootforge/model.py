@@ -218,13 +218,14 @@ class DomainDisk:
 
 @dataclass(frozen=True, slots=True)
 class DomainPlan:
-    """A Xen guest of ``type`` pv, pvh or hvm (xl.cfg(5)). ``memory`` in MiB."""
+    """A Xen guest of ``type`` pv, pvh or hvm (xl.cfg(5)). ``memory`` in MiB. ``uefi``: an HVM guest's firmware."""
 
     name: str
     type: str
     uuid: str | None
     memory: int
     vcpus: int
+    uefi: bool
     disks: tuple[DomainDisk, ...]
 
 
@@ -242,11 +243,16 @@ class Step:
     path: Path
 
 
+LocalBoot = Literal["exit-1", "exit", "sanboot"]
+"""How iPXE hands over to the local disk."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Every decision for one host, and nothing undecided: rendering it asks no more questions.
 
-    ``shape`` is equal for hosts that differ only in what every host has of its own: names, addresses, serials."""
+    ``local_boot``: what iPXE does to boot the disk. ``shape`` is equal for hosts that differ only in what every host
+    has of its own: names, addresses, serials."""
 
     host: HostName
     release: str
@@ -257,6 +263,7 @@ class Plan:
     install: InstallPlan
     domain: DomainPlan | None
     steps: tuple[Step, ...]
+    local_boot: LocalBoot
     shape: str
 
     @property

@@ -27,7 +27,9 @@ class Release:
     ``@^group``. ``services``: ``firewall --service``. ``fstype``: what its installer formats by default. ``https``:
     the installer speaks TLS. ``hashes``: prefixes of crypt(5) that its libcrypt verifies. ``xen_type``: the guest
     type its stock kernel runs as; EL8 and later are built without CONFIG_XEN_PV and CONFIG_XEN_PVH. ``uefi``,
-    ``secure_boot``: on x86_64. ``x86_level``: of the x86-64 psABI. ``end_of_life``: of its free rebuilds, or of
+    ``secure_boot``: on x86_64. ``x86_level``: of the x86-64 psABI. ``memory``: MiB below which its installer
+    gives up when the tree comes by HTTP (anaconda: display.py check_memory, isys.py MIN_RAM and SQUASHFS_EXTRA_RAM);
+    0 when no source is known. ``end_of_life``: of its free rebuilds, or of
     Fedora's schedule, as YYYY-MM.
     """
 
@@ -60,6 +62,7 @@ class Release:
     uefi: bool = True
     secure_boot: bool = True
     x86_level: int = 1
+    memory: int = 320 + 750
     end_of_life: str = ""
 
 
@@ -97,6 +100,7 @@ _EL6 = replace(
     fstype="ext4",
     xen_type="pv",
     secure_boot=False,
+    memory=0,
     end_of_life="2020-11",
 )
 _EL5 = replace(

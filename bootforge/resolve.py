@@ -1,8 +1,8 @@
 """From a site and a name to one host: facts, classes, rules and layers merged, typed once, every line kept.
 
-The order is the language's: the name states facts; ``assign:`` (which may test only those) decides profile,
-layout, roles, classes and virt; then ``rules:`` may test everything and set anything else. Layers, weakest
-first: defaults, profile, layout, roles, rules, host.
+The order is the language's: the name states facts, the host its hardware; ``assign:`` (which may test only those)
+decides profile, layout, roles, classes and virt; then ``rules:`` may test everything and set anything else. Layers,
+weakest first: defaults, profile, layout, hardware, roles, rules, host.
 """
 
 from __future__ import annotations
@@ -21,19 +21,22 @@ from bootforge.rules import class_name
 from bootforge.site.kinds import Atomic, Kind, Scalar, kind_at
 from bootforge.site.layer import Layer, Merged, merge
 from bootforge.site.load import HOST, Profile, Rule, Site
-from bootforge.site.schema import ASSIGNED, HostSpec
+from bootforge.site.schema import ASSIGNED, DECLARED, HostSpec
 from bootforge.site.values import typed
 
 T = TypeVar("T")
+_CHOSEN = ASSIGNED + DECLARED
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedHost:
-    """One host with everything decided by rules. ``merged`` has the text of ``spec`` and every line about it."""
+    """One host with everything decided by rules. ``merged`` has the text of ``spec`` and every line about it.
+    ``x86_level``: what its profile's packages are built for, where that is not the release's."""
 
     name: HostName
     release: str
     arch: str
+    x86_level: int | None
     facts: Facts
     classes: frozenset[str]
     spec: HostSpec
@@ -62,6 +65,8 @@ class Resolver:
         chosen = self.assign(name, facts, layer)
         profile = self.part(name, layer, chosen, "profile", self.site.profiles)
         layout = self.part(name, layer, chosen, "layout", self.site.layouts)
+        named = ("hardware",) in chosen.values
+        model = self.part(name, layer, chosen, "hardware", self.site.hardware) if named else None
         roles = tuple(path[1] for path in sorted(chosen.values) if path[0] == "roles")
         for role in roles:
             if role not in self.site.roles:
@@ -69,7 +74,7 @@ class Resolver:
                 _fail(at, "BF021", f"no role '{role}'", did_you_mean(role, self.site.roles), name)
         classes = self.classes(facts, chosen, profile, roles)
         rules = tuple(rule for rule in self.site.rules if rule.when(classes))
-        merged = merge(self.below_host(profile, layout, roles, rules), [_without(layer, ASSIGNED)])
+        merged = merge(self.below_host(profile, layout, model, roles, rules), [_without(layer, _CHOSEN)])
         merged = _joined(chosen, merged)
         merged = self.interpolate(merged, {**facts, "release": profile.release, "arch": profile.arch}, name)
         problems = [replace(problem, host=name) for problem in merged.problems]
@@ -80,6 +85,7 @@ class Resolver:
             HostName(name),
             profile.release,
             profile.arch,
+            profile.x86_level,
             facts,
             classes,
             spec,
@@ -91,14 +97,14 @@ class Resolver:
         """The files of the site that speak of a host, as far as can be told of a site with problems."""
         site, host = self.site, self.site.hosts[name]
         files = {"site.yaml", "rules.yaml", host.origin.file}
-        layouts, roles = dict(site.layouts), dict(site.roles)
+        layouts, hardware, roles = dict(site.layouts), dict(site.hardware), dict(site.roles)
         profiles = {profile.name: profile.layer for profile in site.profiles.values()}
+        parts = {"profile": profiles, "layout": layouts, "hardware": hardware, "roles": roles}
         try:
             chosen = self.assign(name, self.facts(name, host.origin), host).values
         except SiteError:
-            return files.union(layer.origin.file for part in (layouts, roles, profiles) for layer in part.values())
+            return files.union(layer.origin.file for part in parts.values() for layer in part.values())
         names = [(path[0], path[-1] if len(path) > 1 else str(said.value)) for path, said in chosen.items()]
-        parts = {"profile": profiles, "layout": layouts, "roles": roles}
         return files.union(parts[key][word].origin.file for key, word in names if word in parts.get(key, ()))
 
     def facts(self, name: str, origin: Origin) -> dict[str, str]:
@@ -114,20 +120,20 @@ class Resolver:
         return {}
 
     def assign(self, name: str, facts: Facts, host: Layer) -> Merged:
-        """Profile, layout, roles, classes and virt: defaults, then the name's role, assignments, the host."""
-        classes = frozenset(_fact_classes(facts))
-        merged = merge(Merged(), [_only(self.site.defaults, ASSIGNED)])
+        """Hardware, profile, layout, roles, classes and virt: defaults, then the name's role, assignments, the host."""
+        merged = merge(Merged(), [_only(self.site.defaults, _CHOSEN)])
+        classes = frozenset(_fact_classes(facts) | _hardware_class(merge(merged, [_only(host, DECLARED)])))
         if role := facts.get("role"):
             said = Assertion(role, "set", host.origin, "name")
             merged = merge(merged, [Layer("name", host.origin, {("roles", role): said})])
         merged = merge(merged, [rule.layer for rule in self.site.assigns if rule.when(classes)])
-        merged = merge(merged, [_only(host, ASSIGNED)])
+        merged = merge(merged, [_only(host, _CHOSEN)])
         if merged.problems:
             raise SiteError(replace(problem, host=name) for problem in merged.problems)
         return merged
 
     def part(self, name: str, host: Layer, chosen: Merged, key: str, known: Mapping[str, T]) -> T:
-        """The profile or layout that was chosen. Raises SiteError when there is none of that name."""
+        """The profile, layout or hardware that was chosen. Raises SiteError when there is none of that name."""
         said = chosen.values.get((key,))
         if said is None or not isinstance(said.value, str):
             hint = f"set '{key}:' in defaults or assign"
@@ -142,6 +148,7 @@ class Resolver:
         return frozenset(
             {
                 *_fact_classes(facts),
+                *_hardware_class(chosen),
                 *(class_name("role", role) for role in roles),
                 *(class_name(path[1]) for path in chosen.values if path[0] == "classes"),
                 class_name("virt", str(virt.value) if virt else "metal"),
@@ -150,14 +157,18 @@ class Resolver:
             }
         )
 
-    def below_host(self, profile: Profile, layout: Layer, roles: tuple[str, ...], rules: tuple[Rule, ...]) -> Merged:
-        key = (profile.name, layout.name, roles, tuple(rule.layer.origin for rule in rules))
+    def below_host(
+        self, profile: Profile, layout: Layer, model: Layer | None, roles: tuple[str, ...], rules: tuple[Rule, ...]
+    ) -> Merged:
+        origins = tuple(rule.layer.origin for rule in rules)
+        key = (profile.name, layout.name, model.name if model else "", roles, origins)
         if key not in self.shared:
             merged = Merged()
             for group in (
-                [_without(self.site.defaults, ASSIGNED)],
+                [_without(self.site.defaults, _CHOSEN)],
                 [profile.layer],
                 [layout],
+                [model] if model else [],
                 [self.site.roles[role] for role in roles],
                 [rule.layer for rule in rules],
             ):
@@ -210,9 +221,10 @@ def rule_problems(site: Site) -> list[Problem]:
 
 
 def _named_classes(site: Site) -> set[str]:
-    """Every class that a name of the site could state."""
+    """Every class that a name of the site could state, or its hardware."""
     parsed = [facts for host in site.hosts for pattern in site.patterns if (facts := pattern.parse(host))]
     return {
+        *(class_name("hw", model) for model in site.hardware),
         *(class_name("role", role) for role in site.roles),
         *(class_name("env", env) for env in site.environments),
         *(class_name("site", place) for place in site.sites()),
@@ -224,6 +236,11 @@ def _named_classes(site: Site) -> set[str]:
 def _fact_classes(facts: Facts) -> set[str]:
     """The classes of a name's facts; a number gives none."""
     return {class_name(fact, value) for fact, value in facts.items() if not value.isdigit()}
+
+
+def _hardware_class(chosen: Merged) -> set[str]:
+    said = chosen.values.get(("hardware",))
+    return {class_name("hw", str(said.value))} if said else set()
 
 
 @cache

@@ -116,6 +116,7 @@ def _host_row(generation: Generation, name: str) -> dict[str, Any]:
         "mac": plan.boot_mac.text,
         "address": str(nic.address.ip) if nic.address else None,
         "virt": host.spec.virt,
+        "hardware": host.spec.hardware,
     }
 
 

@@ -54,12 +54,14 @@ def _unused(generation: Generation) -> Iterator[Problem]:
         used["role"].update(spec.roles)
         used["profile"].add(str(spec.profile))
         used["layout"].add(str(spec.layout))
+        used["hardware"].add(str(spec.hardware))
         used["secret"].update(filter(None, [spec.root_password]))
         used["key file"].update(file for files in spec.authorized_keys.values() for file in files)
     own: list[tuple[str, Iterable[tuple[str, Origin]]]] = [
         ("role", ((name, layer.origin) for name, layer in site.roles.items())),
         ("profile", ((name, profile.layer.origin) for name, profile in site.profiles.items())),
         ("layout", ((name, layer.origin) for name, layer in site.layouts.items())),
+        ("hardware", ((name, layer.origin) for name, layer in site.hardware.items())),
         ("secret", ((name, site.origins.origin(("secrets", name), Origin("site.yaml"))) for name in site.secrets)),
         ("key file", ((name, Origin(name)) for name in site.files if name.startswith("keys/"))),
     ]

@@ -10,6 +10,7 @@ from bootforge.plan.bringup import installer_nics
 from bootforge.plan.domain import plan_domain
 from bootforge.plan.faults import Fault, PlanError
 from bootforge.plan.install import plan_install
+from bootforge.plan.machine import check_machine
 from bootforge.plan.network import plan_nics
 from bootforge.plan.steps import plan_steps
 from bootforge.releases import RELEASES
@@ -28,6 +29,7 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
     boot = plan_boot(host, shown, faults)
     install = plan_install(site, host, shown, faults)
     domain = plan_domain(host, nics, faults)
+    check_machine(host, faults)
     if faults:
         raise PlanError(faults)
     decided = repr((host.name, release.name, host.spec.roles, nics, boot, install, domain))
@@ -42,6 +44,7 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
         install=install,
         domain=domain,
         steps=plan_steps(host.name, nics, digest),
+        local_boot=host.spec.machine.local_boot,
         shape=_shape(decided, host, nics, domain),
     )
 

@@ -36,5 +36,6 @@ def plan_domain(host: ResolvedHost, nics: tuple[Nic, ...], faults: list[Fault]) 
         uuid=vm.uuid,
         memory=vm.memory,
         vcpus=vm.vcpus,
+        uefi=host.spec.machine.firmware == "uefi",
         disks=tuple(DomainDisk(name, disk.backing) for name, disk in sorted(vm.disks.items())),
     )

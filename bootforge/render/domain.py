@@ -13,6 +13,8 @@ def render_xl(plan: Plan, domain: DomainPlan) -> Artifact:
     """The guest's definition. The boot order is network first: the server decides at every boot whether an
     armed guest installs or boots its disk, so one definition serves both."""
     settings: dict[str, Value] = {"name": domain.name, "type": domain.type}
+    if domain.uefi:
+        settings["firmware"] = "uefi"
     if domain.uuid:
         settings["uuid"] = domain.uuid
     settings |= {

@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 
 from bootforge.addr import parse_mac
 from bootforge.errors import BootforgeError
-from bootforge.model import Artifact, Grant, Plan
+from bootforge.model import Artifact, Grant, LocalBoot, Plan
 from bootforge.render.netboot import render_chain, render_local
 from bootforge.seal import seal
 from bootforge.serve.keeper import Keeper, Served
@@ -157,19 +157,19 @@ def netboot(server: Server, mac: str) -> Response:
         return _local(served, asked)
     plan = served.generation.plan(host)
     if plan.boot_mac.text != asked:
-        return _local(served, host)
+        return _local(served, host, plan.local_boot)
     armed = any(one.state in _ARMED for one in server.store.status([host]))
     if armed and not _can_seal(server, served, plan):
-        return _local(served, host)
+        return _local(served, host, plan.local_boot)
     decision = server.store.permit_boot(host, _client())
     if decision.grant is None:
-        return _local(served, host)
+        return _local(served, host, plan.local_boot)
     script = served.generation.artifact(host, "ipxe")
     return _text(_sealed(server, served, script, plan, decision), script.media_type)
 
 
-def _local(served: Served, who: str) -> Response:
-    return _text(render_local(who, served.generation.engine))
+def _local(served: Served, who: str, how: LocalBoot = "exit-1") -> Response:
+    return _text(render_local(who, how, served.generation.engine))
 
 
 def _can_seal(server: Server, served: Served, plan: Plan) -> bool:

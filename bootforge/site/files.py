@@ -72,7 +72,7 @@ def _commit(root: FilePath) -> str:
 
 def stray_files(files: Iterable[str]) -> Iterator[Problem]:
     """YAML files in places where nobody looks, so that what they say would be without effect."""
-    places = ("roles", "hosts", "profiles", "layouts")
+    places = ("roles", "hosts", "profiles", "layouts", "hardware")
     for name in files:
         top, _, rest = name.partition("/")
         if not name.endswith((".yaml", ".yml")) or (rest and top in ("files", "keys", "templates")):

@@ -188,6 +188,10 @@ def _limit(kind: Struct, only: Collection[str]) -> Struct:
     return Struct({key: value for key, value in kind.fields.items() if key in only})
 
 
+def _has(kind: Kind, key: str) -> bool:
+    return isinstance(kind, Struct) and key in kind.fields
+
+
 class _Flattener:
     def __init__(self, layer: str, problems: list[Problem], beside: Collection[str]) -> None:
         self.layer = layer
@@ -212,7 +216,9 @@ class _Flattener:
             inner = kind.fields.get(entry.key)
             if inner is None:
                 where = f" in {dotted(path)}" if path else ""
-                hint = did_you_mean(entry.key, [*kind.fields, *(() if path else self.beside)])
+                inside = [f"'{name}:'" for name, one in kind.fields.items() if _has(one, entry.key)]
+                hint = f"it stands below {' or '.join(inside)}" if inside else ""
+                hint = hint or did_you_mean(entry.key, [*kind.fields, *(() if path else self.beside)])
                 hint = hint or "docs/site.md lists every key"
                 self.problems.append(Problem(entry.origin, "BF012", f"unknown key '{entry.key}'{where}", hint))
             else:

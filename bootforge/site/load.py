@@ -18,6 +18,7 @@ from bootforge.site.layer import Layer, Merged, flatten, merge
 from bootforge.site.scalars import parse_host, parse_name
 from bootforge.site.schema import (
     ASSIGNED,
+    DECLARED,
     HostSpec,
     NetworkSpec,
     PolicySpec,
@@ -30,18 +31,21 @@ from bootforge.site.tree import Bad, Entry, Map, Node, Seq, Text, parse_yaml
 from bootforge.site.values import typed
 
 HOST = kind_of_model(HostSpec)
-SETTINGS = tuple(key for key in HOST.fields if key not in ASSIGNED)
-_DECIDED = {key: f"set {key} under 'assign:' in rules.yaml, in 'defaults:' or at the host" for key in ASSIGNED}
+SETTINGS = tuple(key for key in HOST.fields if key not in (*ASSIGNED, *DECLARED))
+_SAID = {key: f"write '{key}:' at the host or in 'defaults:', so that 'assign:' may test it" for key in DECLARED}
+_DECIDED = _SAID | {key: f"set {key} under 'assign:' in rules.yaml, in 'defaults:' or at the host" for key in ASSIGNED}
 _RULE_KEYS = ("name", "why", "when")
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """An OS profile: which release, which architecture, and a layer of settings."""
+    """An OS profile: which release, which architecture, and a layer of settings. ``x86_level``: where its packages
+    are built for another level than the release's."""
 
     name: str
     release: str
     arch: str
+    x86_level: int | None
     layer: Layer
 
 
@@ -75,6 +79,7 @@ class Site:
     defaults: Layer
     profiles: Mapping[str, Profile]
     layouts: Mapping[str, Layer]
+    hardware: Mapping[str, Layer]
     roles: Mapping[str, Layer]
     assigns: tuple[Rule, ...]
     rules: tuple[Rule, ...]
@@ -133,10 +138,13 @@ class _Loader:
         node = self.tree("site.yaml")
         settings, origins, defaults = self.site_file(node)
         roles = {name: self.host_layer(name, tree, f"role {name}", file) for name, tree, file in self.named("roles")}
-        layouts = {
-            name: self.host_layer(name, tree, f"layout {name}", file)
-            for name, tree, file in [*self.shipped("layouts"), *self.named("layouts")]
-        }
+        layouts, hardware = (
+            {
+                name: self.host_layer(name, tree, f"{title} {name}", file)
+                for name, tree, file in [*self.shipped(directory), *self.named(directory)]
+            }
+            for title, directory in (("layout", "layouts"), ("hardware", "hardware"))
+        )
         profiles = {
             profile.name: profile
             for name, tree, file in [*self.shipped("os"), *self.named("profiles")]
@@ -160,6 +168,7 @@ class _Loader:
             defaults=defaults,
             profiles=profiles,
             layouts=layouts,
+            hardware=hardware,
             roles=roles,
             assigns=assigns,
             rules=rules,
@@ -236,7 +245,7 @@ class _Loader:
             at = flat.says[("release",)].origin
             self.fault(at, "BF030", f"no release {found.release!r}", did_you_mean(found.release, RELEASES))
             return None
-        return Profile(name, found.release, found.arch, layer) if found else None
+        return Profile(name, found.release, found.arch, found.x86_level, layer) if found else None
 
     def patterns(
         self, settings: SiteFile | None, origins: Merged, alphabets: Mapping[str, tuple[str, ...]]
@@ -283,7 +292,7 @@ class _Loader:
             if entry.key not in ("assign", "rules"):
                 hint = did_you_mean(entry.key, ("assign", "rules"))
                 self.fault(entry.origin, "BF012", f"unknown key '{entry.key}'", hint)
-        settable = {key: f"set {key} under 'rules:'" for key in SETTINGS}
+        settable = _SAID | {key: f"set {key} under 'rules:'" for key in SETTINGS}
         return (
             tuple(self.rules(node.get("assign"), "assign", ASSIGNED, settable)),
             tuple(self.rules(node.get("rules"), "rule", SETTINGS, _DECIDED)),

@@ -24,6 +24,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _COUNT = re.compile(r"[1-9][0-9]{0,8}")
+_LEVEL = re.compile(r"[1-4]")
 _SIZE = re.compile(r"([1-9][0-9]{0,11}) ?(MiB|GiB|TiB)")
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~:@!&()*+,=%/-]*)?")
 _SERVER = re.compile(r"http://[0-9.]+(:[1-9][0-9]{0,4})?")
@@ -85,6 +86,12 @@ parse_name = _matching(_NAME, "a name", "use lower-case letters, digits and dash
 def parse_count(text: str) -> int:
     if not _COUNT.fullmatch(text):
         raise ValueError(f"{text!r} is not a whole number above zero; write decimal digits, no zero first")
+    return int(text)
+
+
+def parse_level(text: str) -> int:
+    if not _LEVEL.fullmatch(text):
+        raise ValueError(f"{text!r} is not a level of the x86-64 psABI; write 1, 2, 3 or 4, as in 2 for x86-64-v2")
     return int(text)
 
 
@@ -294,6 +301,7 @@ Text = Annotated[str, *_scalar(lambda text: text)]
 Name = Annotated[str, *_scalar(parse_name, _NAME.pattern)]
 FactsName = Annotated[str, *_facts(parse_name)]
 Count = Annotated[int, *_scalar(parse_count, _COUNT.pattern)]
+Level = Annotated[int, *_scalar(parse_level, _LEVEL.pattern)]
 Bool = Annotated[bool, *_scalar(parse_bool, enum=["true", "false"])]
 Size = Annotated[int, *_scalar(parse_size, _SIZE.pattern)]
 Host = Annotated[HostName, *_scalar(parse_host)]

@@ -26,6 +26,7 @@ from bootforge.site.scalars import (
     FactsWord,
     Interface,
     Language,
+    Level,
     MacText,
     Mtu,
     Name,
@@ -146,15 +147,36 @@ class VmSpec(Model):
     disks: dict[Name, VmDiskSpec] = Field({}, description="Disks by the guest's device name.")
 
 
+class MachineSpec(Model):
+    """What a machine is, as far as a server cannot see it: its firmware, its processor, its memory."""
+
+    firmware: one_of("bios", "uefi", "any") = Field(  # type: ignore[valid-type]
+        "any", description="How it boots: a release without UEFI is refused for uefi; a Xen HVM guest gets it."
+    )
+    secure_boot: one_of("true", "false", "unknown") = Field(  # type: ignore[valid-type]
+        "unknown", description="Whether Secure Boot is on; releases without a signed boot loader are refused for true."
+    )
+    x86_level: Level | None = Field(
+        None, description="The processor's level of the x86-64 psABI, 1 to 4; a release that needs more is refused."
+    )
+    local_boot: one_of("exit-1", "exit", "sanboot") = Field(  # type: ignore[valid-type]
+        "exit-1",
+        description="How iPXE hands over to the local disk: by failing, by success, or by booting it itself.",
+    )
+    memory: Size | None = Field(None, description="Its memory; less than the release's installer needs is refused.")
+
+
 class HostSpec(Model):
-    """Everything that can be said about a host; defaults, profiles, layouts, roles, rules and hosts say it."""
+    """Everything that can be said about a host, by defaults, profiles, layouts, hardware, roles, rules and hosts."""
 
     profile: Name | None = Field(None, description="The OS profile: release, architecture, install source.")
     layout: Name | None = Field(None, description="The disk layout.")
+    hardware: Name | None = Field(None, description="The model of the machine. Said at the host or in defaults.")
     roles: Annotated[tuple[Name, ...], *AsSet] = Field((), description="What the host is for.")
     classes: Annotated[tuple[Name, ...], *AsSet] = Field((), description="Soft facts that rules can test.")
     virt: one_of("metal", "xen") = Field("metal", description="Bare metal or a Xen guest.")  # type: ignore[valid-type]
     serial: Text | None = Field(None, description="The system's serial number, as DMI tells it.")
+    machine: MachineSpec = Field(MachineSpec(), description="What the machine is; its hardware says it for a model.")
     language: Language = Field("en_US.UTF-8", description="Language of the installed system.")
     keyboard: Word = Field("us", description="Console keymap.")
     timezone: Timezone = Field("Etc/UTC", description="Time zone; the hardware clock runs in UTC.")
@@ -183,6 +205,9 @@ class ProfileHead(Model):
 
     release: Word = Field(description="The release, as in el9.")
     arch: one_of("x86_64") = Field("x86_64", description="The architecture.")  # type: ignore[valid-type]
+    x86_level: Level | None = Field(
+        None, description="The level of the x86-64 psABI that its packages are built for. Default: the release's."
+    )
 
 
 class EnvironmentSpec(Model):
@@ -236,3 +261,6 @@ class SiteFile(Model):
 
 ASSIGNED = ("profile", "layout", "roles", "classes", "virt")
 """What ``assign:`` decides, so that ``rules:`` may test it and may not set it."""
+
+DECLARED = ("hardware",)
+"""What a machine is, said by hosts and defaults alone, so that ``assign:`` may test it."""

@@ -32,8 +32,8 @@ defaults:
   root_password: {secret: root_hash}
 """
 
-ABSENT, PLAIN = 90, 91
-"""The numbers of hosts whose secret is not in the environment, and is no hash."""
+ABSENT, PLAIN, SANBOOT = 90, 91, 92
+"""The numbers of hosts whose secret is not in the environment, is no hash, and whose loader boots the disk itself."""
 
 
 def name(number: int) -> str:
@@ -57,9 +57,10 @@ def host(number: int, more: str = "") -> str:
 
 
 def edge_site(root: Path, hosts: int = 60) -> Path:
-    """web1 ... web60, and two whose secrets cannot be had."""
+    """web1 ... web60, two whose secrets cannot be had, and one with a way of its own to the disk."""
     numbered = [host(number) for number in range(1, hosts + 1)]
     numbered += [host(ABSENT, "  root_password: {secret: absent}\n"), host(PLAIN, "  root_password: {secret: plain}\n")]
+    numbered.append(host(SANBOOT, "  machine: {local_boot: sanboot}\n"))
     files = {"site.yaml": SITE, "roles/web.yaml": "nics: {lan: {network: lan}}\n", "hosts/web.yaml": "".join(numbered)}
     return write_site(root, files)
 

@@ -19,6 +19,7 @@ from bootforge.state import server_key
 from tests.integration.edge import (
     ABSENT,
     PLAIN,
+    SANBOOT,
     edge_site,
     is_local,
     mac,
@@ -135,6 +136,16 @@ def test_an_install_from_boot_to_the_local_disk(server: Running, number: int) ->
     assert is_local(netboot(server, number)), "the next boot must not install again"
     assert_refused(server.get(path))
     assert [one.kind for one in server.recorded(name(number))][-2:] == ["local", "refused"]
+
+
+def test_a_host_boots_its_disk_in_the_way_of_its_machine(server: Running, number: int) -> None:
+    """Disarmed, or by the nic that does not boot; no other host does, and no stranger."""
+    sanboot = b"\nsanboot --no-describe --drive 0x80 ||\nexit 1\n"
+    assert netboot(server, SANBOOT).body.endswith(sanboot)
+    assert server.get(f"/m/02:00:00:00:03{mac(SANBOOT)[-3:]}/boot.ipxe").body.endswith(sanboot)
+    assert is_local(netboot(server, SANBOOT))
+    for other in (netboot(server, number), server.get("/m/02:00:00:00:77:77/boot.ipxe")):
+        assert other.body.endswith(b"device.\nexit 1\n") and b"sanboot" not in other.body
 
 
 def test_a_failed_install_is_reported_as_failed(server: Running, number: int) -> None:

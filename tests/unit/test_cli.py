@@ -241,7 +241,7 @@ def test_help_is_quick() -> None:
 
 def test_json_of_hosts() -> None:
     rows = run("hosts", "--json").json
-    keys = ["name", "profile", "release", "roles", "classes", "mac", "address", "virt"]
+    keys = ["name", "profile", "release", "roles", "classes", "mac", "address", "virt", "hardware"]
     assert [list(row) for row in rows] == [keys] * 3
     assert rows[0] == {
         "name": APP,
@@ -252,6 +252,7 @@ def test_json_of_hosts() -> None:
         "mac": "00:16:3e:12:34:70",
         "address": "10.2.0.41",
         "virt": "xen",
+        "hardware": None,
     }
 
 
