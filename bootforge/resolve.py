@@ -8,7 +8,7 @@ first: defaults, profile, layout, roles, rules, host.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import NoReturn, TypeVar
@@ -22,9 +22,10 @@ from bootforge.site.kinds import Atomic, Kind, Scalar, kind_at
 from bootforge.site.layer import Layer, Merged, merge
 from bootforge.site.load import HOST, Profile, Rule, Site
 from bootforge.site.schema import ASSIGNED, HostSpec
-from bootforge.site.values import typed
+from bootforge.site.values import Typer
 
 T = TypeVar("T")
+_SETTINGS = frozenset(HOST.fields) - set(ASSIGNED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Resolver:
 
     site: Site
     shared: dict[tuple[object, ...], Merged] = field(default_factory=dict)
+    typer: Typer[HostSpec] = field(default_factory=lambda: Typer(HostSpec))
 
     def resolve(self, name: str) -> ResolvedHost:
         """The host of that name. Raises NotFound, or SiteError with everything that is wrong with it."""
@@ -69,11 +71,11 @@ class Resolver:
                 _fail(at, "BF021", f"no role '{role}'", did_you_mean(role, self.site.roles), name)
         classes = self.classes(facts, chosen, profile, roles)
         rules = tuple(rule for rule in self.site.rules if rule.when(classes))
-        merged = merge(self.below_host(profile, layout, roles, rules), [_without(layer, ASSIGNED)])
+        merged = merge(self.below_host(profile, layout, roles, rules), [_only(layer, _SETTINGS)])
         merged = _joined(chosen, merged)
         merged = self.interpolate(merged, {**facts, "release": profile.release, "arch": profile.arch}, name)
         problems = [replace(problem, host=name) for problem in merged.problems]
-        spec = typed(HostSpec, merged, layer.origin, problems, name)
+        spec = self.typer.typed(merged, layer.origin, problems, name)
         if problems or spec is None:
             raise SiteError(problems)
         return ResolvedHost(
@@ -155,7 +157,7 @@ class Resolver:
         if key not in self.shared:
             merged = Merged()
             for group in (
-                [_without(self.site.defaults, ASSIGNED)],
+                [_only(self.site.defaults, _SETTINGS)],
                 [profile.layer],
                 [layout],
                 [self.site.roles[role] for role in roles],
@@ -169,7 +171,10 @@ class Resolver:
         """``{fact}`` replaced where the schema allows it. Raises SiteError for a fact that the host lacks."""
         values = dict(merged.values)
         for path, said in merged.values.items():
-            texts = said.value if isinstance(said.value, tuple) else (said.value or "",)
+            value = said.value
+            if value is None or (isinstance(value, str) and "{" not in value):
+                continue
+            texts = value if isinstance(value, tuple) else (value,)
             if not any("{" in text for text in texts) or not _takes_facts(path):
                 continue
             filled = tuple(_fill(text, facts, said, name) for text in texts)
@@ -250,7 +255,9 @@ def _joined(first: Merged, second: Merged) -> Merged:
     )
 
 
-def _only(layer: Layer, keys: tuple[str, ...]) -> Layer:
+def _only(layer: Layer, keys: Collection[str]) -> Layer:
+    if all(path[0] in keys for part in (layer.says, layer.replaces, layer.removes, layer.keys) for path in part):
+        return layer
     return replace(
         layer,
         says={path: said for path, said in layer.says.items() if path[0] in keys},
@@ -258,10 +265,6 @@ def _only(layer: Layer, keys: tuple[str, ...]) -> Layer:
         removes={path: said for path, said in layer.removes.items() if path[0] in keys},
         keys={path: origin for path, origin in layer.keys.items() if path[0] in keys},
     )
-
-
-def _without(layer: Layer, keys: tuple[str, ...]) -> Layer:
-    return _only(layer, tuple(key for key in HOST.fields if key not in keys))
 
 
 def _fail(origin: Origin, code: str, message: str, hint: str, host: str) -> NoReturn:

@@ -6,6 +6,7 @@ import hashlib
 
 from bootforge.model import DomainPlan, Nic, Plan
 from bootforge.plan.boot import plan_boot
+from bootforge.plan.cmdline import check_command_line
 from bootforge.plan.domain import plan_domain
 from bootforge.plan.faults import Fault, PlanError
 from bootforge.plan.install import plan_install
@@ -24,6 +25,7 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
     release = RELEASES[host.release]
     nics = plan_nics(site, host, faults)
     boot = plan_boot(host, nics, faults)
+    check_command_line(host.name, nics, boot, faults)
     install = plan_install(site, host, nics, faults)
     domain = plan_domain(host, nics, faults)
     if faults:
