@@ -27,10 +27,11 @@ class Release:
     ``@^group``. ``services``: ``firewall --service``. ``fstype``: what its installer formats by default. ``https``:
     the installer speaks TLS. ``hashes``: prefixes of crypt(5) that its libcrypt verifies. ``xen_type``: the guest
     type its stock kernel runs as; EL8 and later are built without CONFIG_XEN_PV and CONFIG_XEN_PVH. ``uefi``,
-    ``secure_boot``: on x86_64. ``x86_level``: of the x86-64 psABI. ``memory``: MiB below which its installer
-    gives up when the tree comes by HTTP (anaconda: display.py check_memory, isys.py MIN_RAM and SQUASHFS_EXTRA_RAM);
-    0 when no source is known. ``end_of_life``: of its free rebuilds, or of
-    Fedora's schedule, as YYYY-MM.
+    ``secure_boot``: on x86_64. ``grub_linux``: the command of its signed GRUB that boots a kernel by UEFI
+    (Red Hat's installation guides of EL7 to EL9, TFTP servers for UEFI clients). ``x86_level``: of the x86-64 psABI.
+    ``memory``: MiB below which its installer gives up when the tree comes by HTTP (anaconda: display.py check_memory,
+    isys.py MIN_RAM and SQUASHFS_EXTRA_RAM); 0 when no source is known. ``end_of_life``: of its free
+    rebuilds, or of Fedora's schedule, as YYYY-MM.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Release:
     xen_type: Literal["pv", "hvm"] = "hvm"
     uefi: bool = True
     secure_boot: bool = True
+    grub_linux: Literal["linux", "linuxefi"] = "linux"
     x86_level: int = 1
     memory: int = 320 + 750
     end_of_life: str = ""
@@ -68,7 +70,14 @@ class Release:
 
 _EL9 = Release("el9", "Enterprise Linux 9", "RHEL9", x86_level=2, end_of_life="2032-05")
 _EL8 = replace(
-    _EL9, name="el8", title="Enterprise Linux 8", handler="RHEL8", ntp="flag", x86_level=1, end_of_life="2029-05"
+    _EL9,
+    name="el8",
+    title="Enterprise Linux 8",
+    handler="RHEL8",
+    ntp="flag",
+    grub_linux="linuxefi",
+    x86_level=1,
+    end_of_life="2029-05",
 )
 _EL7 = replace(
     _EL8,
@@ -101,6 +110,7 @@ _EL6 = replace(
     xen_type="pv",
     secure_boot=False,
     memory=0,
+    grub_linux="linux",
     end_of_life="2020-11",
 )
 _EL5 = replace(

@@ -8,7 +8,7 @@ weakest first: defaults, profile, layout, hardware, roles, rules, host.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import NoReturn, TypeVar
@@ -22,10 +22,11 @@ from bootforge.site.kinds import Atomic, Kind, Scalar, kind_at
 from bootforge.site.layer import Layer, Merged, merge
 from bootforge.site.load import HOST, Profile, Rule, Site
 from bootforge.site.schema import ASSIGNED, DECLARED, HostSpec
-from bootforge.site.values import typed
+from bootforge.site.values import Typer
 
 T = TypeVar("T")
 _CHOSEN = ASSIGNED + DECLARED
+_SETTINGS = frozenset(HOST.fields) - set(_CHOSEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Resolver:
 
     site: Site
     shared: dict[tuple[object, ...], Merged] = field(default_factory=dict)
+    typer: Typer[HostSpec] = field(default_factory=lambda: Typer(HostSpec))
 
     def resolve(self, name: str) -> ResolvedHost:
         """The host of that name. Raises NotFound, or SiteError with everything that is wrong with it."""
@@ -74,11 +76,11 @@ class Resolver:
                 _fail(at, "BF021", f"no role '{role}'", did_you_mean(role, self.site.roles), name)
         classes = self.classes(facts, chosen, profile, roles)
         rules = tuple(rule for rule in self.site.rules if rule.when(classes))
-        merged = merge(self.below_host(profile, layout, model, roles, rules), [_without(layer, _CHOSEN)])
+        merged = merge(self.below_host(profile, layout, model, roles, rules), [_only(layer, _SETTINGS)])
         merged = _joined(chosen, merged)
         merged = self.interpolate(merged, {**facts, "release": profile.release, "arch": profile.arch}, name)
         problems = [replace(problem, host=name) for problem in merged.problems]
-        spec = typed(HostSpec, merged, layer.origin, problems, name)
+        spec = self.typer.typed(merged, layer.origin, problems, name)
         if problems or spec is None:
             raise SiteError(problems)
         return ResolvedHost(
@@ -165,7 +167,7 @@ class Resolver:
         if key not in self.shared:
             merged = Merged()
             for group in (
-                [_without(self.site.defaults, _CHOSEN)],
+                [_only(self.site.defaults, _SETTINGS)],
                 [profile.layer],
                 [layout],
                 [model] if model else [],
@@ -180,7 +182,10 @@ class Resolver:
         """``{fact}`` replaced where the schema allows it. Raises SiteError for a fact that the host lacks."""
         values = dict(merged.values)
         for path, said in merged.values.items():
-            texts = said.value if isinstance(said.value, tuple) else (said.value or "",)
+            value = said.value
+            if value is None or (isinstance(value, str) and "{" not in value):
+                continue
+            texts = value if isinstance(value, tuple) else (value,)
             if not any("{" in text for text in texts) or not _takes_facts(path):
                 continue
             filled = tuple(_fill(text, facts, said, name) for text in texts)
@@ -267,7 +272,9 @@ def _joined(first: Merged, second: Merged) -> Merged:
     )
 
 
-def _only(layer: Layer, keys: tuple[str, ...]) -> Layer:
+def _only(layer: Layer, keys: Collection[str]) -> Layer:
+    if all(path[0] in keys for part in (layer.says, layer.replaces, layer.removes, layer.keys) for path in part):
+        return layer
     return replace(
         layer,
         says={path: said for path, said in layer.says.items() if path[0] in keys},
@@ -275,10 +282,6 @@ def _only(layer: Layer, keys: tuple[str, ...]) -> Layer:
         removes={path: said for path, said in layer.removes.items() if path[0] in keys},
         keys={path: origin for path, origin in layer.keys.items() if path[0] in keys},
     )
-
-
-def _without(layer: Layer, keys: tuple[str, ...]) -> Layer:
-    return _only(layer, tuple(key for key in HOST.fields if key not in keys))
 
 
 def _fail(origin: Origin, code: str, message: str, hint: str, host: str) -> NoReturn:

@@ -168,7 +168,7 @@ class Running:
 
     def grant(self, host: str, ttl: float = 7200) -> str:
         """Arms a host as ``arm`` does, but in this process, which is quick; the path of its kickstart."""
-        from bootforge.serve.http import kickstart_path
+        from bootforge.plan.cmdline import kickstart_path
         from bootforge.state import server_key
 
         key = server_key(self.store)

@@ -69,7 +69,7 @@ def arm(hosts: tuple[str, ...], ttl: float, why: str, site: Path, store: str | N
 
     Prints each kickstart's URL. It is a secret for as long as the permission lasts.
     """
-    from bootforge.serve.http import kickstart_path
+    from bootforge.plan.cmdline import kickstart_path
     from bootforge.state import default_store, server_key
 
     generation = options.load(site)

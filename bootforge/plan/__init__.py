@@ -7,6 +7,7 @@ import hashlib
 from bootforge.model import DomainPlan, Nic, Plan
 from bootforge.plan.boot import plan_boot
 from bootforge.plan.bringup import installer_nics
+from bootforge.plan.cmdline import check_command_line
 from bootforge.plan.domain import plan_domain
 from bootforge.plan.faults import Fault, PlanError
 from bootforge.plan.install import plan_install
@@ -27,6 +28,7 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
     nics = plan_nics(site, host, faults)
     shown = installer_nics(release, nics, faults)
     boot = plan_boot(host, shown, faults)
+    check_command_line(host.name, nics, boot, faults)
     install = plan_install(site, host, shown, faults)
     domain = plan_domain(host, nics, faults)
     check_machine(host, faults)

@@ -7,7 +7,7 @@ from bootforge.render.bootstrap import render_bootstrap
 from bootforge.render.domain import render_xl
 from bootforge.render.engine import Engine
 from bootforge.render.kickstart import render_kickstart
-from bootforge.render.netboot import render_ipxe
+from bootforge.render.netboot import render_ipxe, render_others
 
 __all__ = ["Engine", "render"]
 
@@ -16,6 +16,7 @@ def render(plan: Plan, engine: Engine) -> tuple[Artifact, ...]:
     """Every artifact of a host; the bootstrap first, because the kickstart embeds its digest. Raises RenderError."""
     bootstrap = render_bootstrap(plan, engine)
     artifacts = [bootstrap, render_kickstart(plan, bootstrap, engine), render_ipxe(plan, engine)]
+    artifacts += render_others(plan, engine)
     if plan.domain:
         artifacts.append(render_xl(plan, plan.domain))
     return tuple(artifacts)

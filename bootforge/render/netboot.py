@@ -1,8 +1,12 @@
-"""Netboot scripts: what iPXE is told, for hosts that are armed, for those that are not, and for anybody."""
+"""Netboot scripts: what iPXE, GRUB and pxelinux are told. They print the same kernel arguments, each in its grammar."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
 from bootforge.model import Artifact, LocalBoot, Plan
+from bootforge.releases import RELEASES
 from bootforge.render.engine import Engine
 from bootforge.render.slots import make_artifact
 
@@ -25,6 +29,32 @@ def render_ipxe(plan: Plan, engine: Engine) -> Artifact:
         _TYPE,
         engine.render("netboot/install.ipxe.j2", host=plan.host, boot=plan.boot, **_LOCAL[plan.local_boot]),
     )
+
+
+def render_others(plan: Plan, engine: Engine) -> Iterator[Artifact]:
+    """The same for GRUB 2 and for lpxelinux. Neither has TLS, and a comma parts the initrds of pxelinux, so what
+    cannot fetch the plan's kernel and initrd gets no script."""
+    kernel, initrd = _grub_file(plan.boot.kernel), _grub_file(plan.boot.initrd)
+    if not kernel or not initrd:
+        return
+    efi = RELEASES[plan.release].grub_linux == "linuxefi"
+    script = engine.render(
+        "netboot/install.grub.j2", host=plan.host, boot=plan.boot, kernel=kernel, initrd=initrd, efi=efi
+    )
+    yield make_artifact("grub", _TYPE, script)
+    if "," not in plan.boot.initrd:
+        script = engine.render("netboot/install.pxelinux.j2", host=plan.host, boot=plan.boot)
+        yield make_artifact("pxelinux", _TYPE, script)
+
+
+def _grub_file(url: str) -> str:
+    """GRUB's name of what is at a URL: ``(http,ADDRESS:PORT)/PATH``; '' when it cannot fetch it. The port is left
+    out when it is HTTP's own, because GRUB reads one only since 2.12 (earlier with patches of Fedora and Debian)."""
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname:
+        return ""
+    port = f":{parts.port}" if parts.port not in (None, 80) else ""
+    return f"(http,{parts.hostname}{port}){parts.path}"
 
 
 def render_local(who: str, how: LocalBoot, engine: Engine) -> str:

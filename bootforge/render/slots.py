@@ -1,4 +1,4 @@
-"""Grammars: how a value becomes text in kickstart, shell, iPXE and dnsmasq files; and holes that stay holes.
+"""Grammars: how a value becomes text in kickstart, shell, netboot and dnsmasq files; and holes that stay holes.
 
 A filter returns :class:`Quoted`; nothing else may reach an output. For a :class:`~bootforge.model.Slot` it
 returns a marker that records the grammar, so that ``seal`` can quote the secret as the place needs it. Markers
@@ -21,6 +21,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MARKER = re.compile("\x02([a-z]+)\x1f([a-z][a-z0-9_.:-]*)\x1f([a-z0-9$,]*)\x03")
 _IPXE = re.compile(r"[A-Za-z0-9._~:/?=@,+%&()\[\]*!-]+")
 _PACKAGE = re.compile(r"(@\^?)?[A-Za-z0-9][A-Za-z0-9_.+-]*")
+_KERNEL_WORD = re.compile(r"[!#-&(-\[\]-~]+")
+_GRUB_BARE = re.compile(r"[A-Za-z0-9._/:=@,+%-]+")
 _DNSMASQ = re.compile(r"[A-Za-z0-9._~:/?=@+%&()\[\]*!-]+")
 
 
@@ -51,15 +53,27 @@ def quote_ks(text: str) -> str:
     return shlex.quote(_plain(text, "kickstart"))
 
 
+def quote_grub(text: str) -> str:
+    """One word of a GRUB 2 script, as in a shell: within single quotes nothing is special (GRUB manual, "Quoting").
+
+    Blanks, quotes and backslashes are refused: the command ``linux`` would write them into the kernel's command line
+    with quotes and backslashes of its own (grub-core/lib/cmdline.c)."""
+    word = _matching(_KERNEL_WORD, "a GRUB script", text)
+    return word if _GRUB_BARE.fullmatch(word) else f"'{word}'"
+
+
 QUOTERS: dict[str, Callable[[str], str]] = {
     "sh": quote_sh,
     "ks": quote_ks,
     "ipxe": partial(_matching, _IPXE, "an iPXE script"),
+    "grub": quote_grub,
+    "pxe": partial(_matching, _KERNEL_WORD, "a pxelinux configuration"),
     "dnsmasq": partial(_matching, _DNSMASQ, "a dnsmasq option"),
     "comment": lambda text: _plain(text, "a comment"),
 }
 """Every grammar in which a single value can be written. iPXE expands ``${...}`` and splits at blanks, and has
-no quoting that all its versions share, so words outside a safe alphabet are refused."""
+no quoting that all its versions share, so words outside a safe alphabet are refused. pxelinux takes a line as it
+stands, so all that is refused there is what would end a word, or what the kernel reads as a quote."""
 
 
 def _word(grammar: str, value: Arg) -> str:
@@ -82,11 +96,16 @@ def _ks_option(option: KsOption) -> str:
     return (option.name and f"{option.name}=") + _word("ks", option.value)
 
 
-def _ipxe(value: BootArg | Arg) -> Quoted:
-    if not isinstance(value, BootArg):
-        return Quoted(_word("ipxe", value))
-    name = _word("ipxe", value.name)
-    return Quoted(name if value.value is None else f"{name}={_word('ipxe', value.value)}")
+def _boot(grammar: str) -> Callable[[BootArg | Arg], Quoted]:
+    """A filter for words of a netboot script; ``name=value`` of the kernel's command line is one of them."""
+
+    def quote(value: BootArg | Arg) -> Quoted:
+        if not isinstance(value, BootArg):
+            return Quoted(_word(grammar, value))
+        name = _word(grammar, value.name)
+        return Quoted(name if value.value is None else f"{name}={_word(grammar, value.value)}")
+
+    return quote
 
 
 def _call(step: Step) -> Quoted:
@@ -97,7 +116,9 @@ def _call(step: Step) -> Quoted:
 FILTERS: dict[str, Callable[..., Quoted]] = {
     "sh": lambda value: Quoted(_word("sh", value)),
     "ks": _ks,
-    "ipxe": _ipxe,
+    "ipxe": _boot("ipxe"),
+    "grub": _boot("grub"),
+    "pxe": _boot("pxe"),
     "dnsmasq": lambda value: Quoted(_word("dnsmasq", value)),
     "comment": lambda value: Quoted(_word("comment", value)),
     "call": _call,

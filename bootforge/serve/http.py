@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException
 from bootforge.addr import parse_mac
 from bootforge.errors import BootforgeError
 from bootforge.model import Artifact, Grant, LocalBoot, Plan
+from bootforge.plan.cmdline import kickstart_path
 from bootforge.render.netboot import render_chain, render_local
 from bootforge.seal import seal
 from bootforge.serve.keeper import Keeper, Served
@@ -258,11 +259,6 @@ ROUTES = (
     Route("/i/<host>/<token>/bootstrap", "GET", "grant", bootstrap),
     Route("/i/<host>/<token>/report/<outcome>", "POST", "grant", report),
 )
-
-
-def kickstart_path(host: str, token: str) -> str:
-    """Where the kickstart of a grant is: the path below the server's URL."""
-    return f"/i/{host}/{token}/kickstart"
 
 
 def _plan(server: Server, host: str, what: str) -> tuple[Served, Plan]:

@@ -72,6 +72,9 @@ def nest(values: Mapping[Path, Assertion]) -> dict[str, Any]:
 
 def merge(base: Merged, group: Sequence[Layer]) -> Merged:
     """``base`` overlaid with a group of equal layers."""
+    group = [layer for layer in group if layer.says or layer.replaces or layer.removes or layer.keys]
+    if not group:
+        return base
     values, trails, problems = dict(base.values), dict(base.trails), list(base.problems)
     keys = dict(base.keys)
     replacing = [(path, layer) for layer in group for path in layer.replaces]
@@ -81,6 +84,10 @@ def merge(base: Merged, group: Sequence[Layer]) -> Merged:
     for layer in sorted(group, key=lambda layer: layer.origin, reverse=True):
         keys.update(layer.keys)
     for path, said in _said(group, replacing, trails).items():
+        if len(said) == 1:
+            trails[path] = (*trails.get(path, ()), *said)
+            values[path] = said[0]
+            continue
         forced = [one for one in said if one.op == "force"] or said
         losers = [one for one in said if one not in forced]
         trails[path] = trails.get(path, ()) + tuple(losers) + tuple(forced)
@@ -99,7 +106,9 @@ def _said(
     said: dict[Path, list[Assertion]] = {}
     for layer in group:
         for path, one in layer.says.items():
-            by = next((at for at, other in replacing if path[: len(at)] == at and at not in layer.replaces), None)
+            by = None
+            if replacing:
+                by = next((at for at, _ in replacing if path[: len(at)] == at and at not in layer.replaces), None)
             if by is None:
                 said.setdefault(path, []).append(one)
             else:

@@ -28,7 +28,7 @@ from bootforge.site.schema import (
 )
 from bootforge.site.syntax import end_of
 from bootforge.site.tree import Bad, Entry, Map, Node, Seq, Text, parse_yaml
-from bootforge.site.values import typed
+from bootforge.site.values import Typer, typed
 
 HOST = kind_of_model(HostSpec)
 SETTINGS = tuple(key for key in HOST.fields if key not in (*ASSIGNED, *DECLARED))
@@ -114,6 +114,7 @@ class _Loader:
     def __init__(self, root: FilePath) -> None:
         self.root = root
         self.problems: list[Problem] = []
+        self.typer = Typer(HostSpec)
         self.files = read_files(root, self.problems)
 
     def tree(self, name: str) -> Node | None:
@@ -346,8 +347,7 @@ class _Loader:
 
     def typed_alone(self, layer: Layer) -> None:
         """A layer by itself, so that a typo in a role that nobody uses is found; what it lacks, others may have."""
-        merged = Merged(dict(layer.says), keys=layer.keys)
-        typed(HostSpec, merged, layer.origin, self.problems, alone=True)
+        self.typer.check(Merged(layer.says, keys=layer.keys), layer.origin, self.problems)
 
     # what one file cannot say about itself
 

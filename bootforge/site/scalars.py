@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import available_timezones
@@ -57,10 +57,14 @@ def _scalar(read: Callable[[str], Any], pattern: str | None = None, *, facts: bo
     """An annotation for a value that ``read`` makes from clean text; ``{fact}``, where the key takes one, waits for
     the merged tree."""
 
+    @lru_cache(maxsize=65536)
+    def read_once(text: str) -> Any:
+        return read(clean(text))
+
     def validate(value: Any, info: ValidationInfo) -> Any:
-        text = clean(value)
+        text = value if isinstance(value, str) else clean(value)
         waits = facts and "{" in text and bool(info.context and info.context.get("layer"))
-        return text if waits else read(text)
+        return clean(text) if waits else read_once(text)
 
     shown = {"type": "string", **({"pattern": f"^(?:{pattern})$"} if pattern else {}), **schema}
     return PlainValidator(validate), WithJsonSchema(shown)

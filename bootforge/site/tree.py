@@ -6,7 +6,7 @@ keys are refused where they stand, because each makes a line mean something that
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -90,15 +90,13 @@ class _Reader:
     """Reads libyaml's events, so that every construct is known at its own place."""
 
     def __init__(self, loader: yaml.CSafeLoader, file: str, problems: list[Problem]) -> None:
-        self.loader = loader
+        self.next: Callable[[], Any] = loader.get_event
         self.file = file
         self.problems = problems
 
-    def next(self) -> Any:
-        return self.loader.get_event()
-
     def origin(self, event: Any) -> Origin:
-        return Origin(self.file, event.start_mark.line + 1, event.start_mark.column + 1)
+        mark = event.start_mark
+        return Origin(self.file, mark.line + 1, mark.column + 1)
 
     def fault(self, event: Any, message: str, hint: str) -> None:
         self.problems.append(Problem(self.origin(event), "BF002", message, hint))
@@ -118,6 +116,8 @@ class _Reader:
 
     def node(self, event: Any, depth: int) -> Node:
         origin = self.origin(event)
+        if type(event) is yaml.ScalarEvent and not event.anchor and not event.tag:
+            return _text(event, origin)
         if isinstance(event, yaml.AliasEvent):
             hint = "write the value out; quote a text that begins with '*'"
             self.fault(event, f"'*{event.anchor}' is an alias, which the site language does not have", hint)

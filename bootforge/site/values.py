@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from bootforge.errors import Problem
 from bootforge.model import Origin, Path, dotted
@@ -27,6 +27,45 @@ def typed(
             if not (alone and found["type"] == "missing")
         ]
         return None
+
+
+class Typer(Generic[M]):
+    """Types many merged texts by one model, each of its keys once for each text that the key has: hosts of a fleet
+    share most of them. For a model whose keys are all optional and know nothing of each other."""
+
+    def __init__(self, model: type[M]) -> None:
+        assert not model.__pydantic_decorators__.model_validators, f"keys of {model.__name__} depend on each other"
+        self.model = model
+        self.empty = model.model_validate({})
+        self.fields: dict[str, tuple[str, TypeAdapter[Any]]] = {}
+        for name, field in model.model_fields.items():
+            annotation: Any = Annotated[field.annotation, *(field.metadata or [None])]
+            self.fields[field.alias or name] = name, TypeAdapter(annotation)
+        self.known: dict[tuple[str, str], Any] = {}
+
+    def typed(self, merged: Merged, origin: Origin, problems: list[Problem], host: str = "") -> M | None:
+        """As :func:`typed`, which also says what is wrong when something is."""
+        found = {}
+        for key, text in merged.tree().items():
+            name, field = self.fields[key]
+            said = key, repr(text)
+            if said not in self.known:
+                try:
+                    self.known[said] = field.validate_python(text, context={"layer": False})
+                except ValidationError:
+                    return typed(self.model, merged, origin, problems, host)
+            found[name] = self.known[said]
+        return self.empty.model_copy(update=found)
+
+    def check(self, merged: Merged, origin: Origin, problems: list[Problem]) -> None:
+        """What is wrong with a layer by itself, as :func:`typed` with ``alone``."""
+        for key, text in merged.tree().items():
+            try:
+                self.fields[key][1].validate_python(text, context={"layer": True})
+            except ValidationError as error:
+                if any(found["type"] != "missing" for found in error.errors(include_url=False, include_input=False)):
+                    typed(self.model, merged, origin, problems, alone=True)
+                    return
 
 
 def _value_problem(found: Any, merged: Merged, origin: Origin, host: str) -> Problem:

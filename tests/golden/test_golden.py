@@ -54,7 +54,7 @@ def test_every_artifact_of_the_example_is_the_golden_one(
 
 def test_the_tree_holds_what_it_should() -> None:
     """Three hosts, one of them a guest: a tree that lost a file would agree with a renderer that lost it too."""
-    names = {"bootstrap", "kickstart", "ipxe"}
+    names = {"bootstrap", "kickstart", "ipxe", "grub", "pxelinux"}
     assert set(read_tree(TREE)) == {
         "dnsmasq.conf",
         "dnsmasq-proxy.conf",

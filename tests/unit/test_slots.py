@@ -41,6 +41,13 @@ ROOT_SLOT = Slot("secret:root", ("$6$", "$y$"))
         ("ipxe", "http://10.2.0.5:80/a?b=c&d", "http://10.2.0.5:80/a?b=c&d"),
         ("ipxe", BootArg("console", "ttyS0,115200n8"), "console=ttyS0,115200n8"),
         ("ipxe", BootArg("inst.text"), "inst.text"),
+        ("grub", "http://10.2.0.5:80/a?b=c&d", "'http://10.2.0.5:80/a?b=c&d'"),
+        ("grub", "(http,10.2.0.5:8080)/tree", "'(http,10.2.0.5:8080)/tree'"),
+        ("grub", BootArg("console", "ttyS0,115200n8"), "console=ttyS0,115200n8"),
+        ("grub", BootArg("x", "a;b"), "x='a;b'"),
+        ("grub", BootArg("inst.text"), "inst.text"),
+        ("pxe", "http://10.2.0.5:80/a?b=c&d;e", "http://10.2.0.5:80/a?b=c&d;e"),
+        ("pxe", BootArg("console", "ttyS0,115200n8"), "console=ttyS0,115200n8"),
         ("dnsmasq", "10.2.0.5", "10.2.0.5"),
         ("comment", "a 'b' $c", "a 'b' $c"),
         ("call", Step("hostname", "hostname", (HostName("a.b"), "x y"), (), ()), "bf_hostname a.b 'x y'"),
@@ -70,6 +77,18 @@ def test_no_grammar_takes_a_control_character(grammar: str, character: str) -> N
         ("ipxe", "a#b"),
         ("ipxe", "||"),
         ("ipxe", ""),
+        ("grub", "a b"),
+        ("grub", "a'b"),
+        ("grub", 'a"b'),
+        ("grub", "a\\b"),
+        ("grub", "\u00e4"),
+        ("grub", ""),
+        ("pxe", "a b"),
+        ("pxe", "a'b"),
+        ("pxe", 'a"b'),
+        ("pxe", "a\\b"),
+        ("pxe", "\u00e4"),
+        ("pxe", ""),
         ("dnsmasq", "a,b"),
         ("dnsmasq", "a#b"),
         ("dnsmasq", '"a'),
@@ -85,7 +104,7 @@ def test_what_a_grammar_cannot_hold_is_refused_and_not_mangled(grammar: str, val
         FILTERS[grammar](value)
 
 
-@pytest.mark.parametrize("grammar", ["sh", "ks", "ipxe", "dnsmasq", "comment"])
+@pytest.mark.parametrize("grammar", ["sh", "ks", "ipxe", "grub", "pxe", "dnsmasq", "comment"])
 def test_a_slot_is_a_hole_that_knows_its_grammar(grammar: str) -> None:
     text = f"# before\nx {FILTERS[grammar](ROOT_SLOT)} y {FILTERS[grammar](Slot('grant.url'))}\n"
     artifact = make_artifact("kickstart", "text/plain", text)
