@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bootforge.model import BootArg, BootArgs, Nic, Slot
+from bootforge.plan.bootargs import installer_args
 from bootforge.plan.faults import Fault
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
@@ -22,6 +23,7 @@ def plan_boot(host: ResolvedHost, nics: tuple[Nic, ...], faults: list[Fault]) ->
     args = [BootArg(f"{release.prefix}ks", Slot("grant.url")), *_headers(release), BootArg(release.tree_option, url)]
     args += [BootArg("ip", "dhcp")] if release.dracut else [BootArg("ip", "dhcp"), BootArg("ksdevice", "bootif")]
     args += [BootArg("BOOTIF", "01-" + nic.mac.dashed) for nic in nics if nic.boot]
+    args += installer_args(host, faults)
     for word in install.args:
         name, equals, value = word.partition("=")
         args.append(BootArg(name, value if equals else None))

@@ -15,12 +15,12 @@ from collections.abc import Callable
 from functools import partial
 
 from bootforge.errors import RenderError
-from bootforge.model import Arg, Artifact, BootArg, KsCommand, KsOption, Package, Slot, SlotUse, Step
+from bootforge.model import Arg, Artifact, BootArg, Call, KsCommand, KsOption, Package, Slot, SlotUse, Step
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MARKER = re.compile("\x02([a-z]+)\x1f([a-z][a-z0-9_.:-]*)\x1f([a-z0-9$,]*)\x03")
 _IPXE = re.compile(r"[A-Za-z0-9._~:/?=@,+%&()\[\]*!-]+")
-_PACKAGE = re.compile(r"(@\^?)?[A-Za-z0-9][A-Za-z0-9_.+-]*")
+_PACKAGE = re.compile(r"(-?@|@\^|-)?[A-Za-z0-9][A-Za-z0-9_.+-]*")
 _DNSMASQ = re.compile(r"[A-Za-z0-9._~:/?=@+%&()\[\]*!-]+")
 
 
@@ -89,9 +89,9 @@ def _ipxe(value: BootArg | Arg) -> Quoted:
     return Quoted(name if value.value is None else f"{name}={_word('ipxe', value.value)}")
 
 
-def _call(step: Step) -> Quoted:
+def _call(call: Step | Call) -> Quoted:
     """A call of a library function: ``bf_hostname web01.example.com``."""
-    return Quoted(" ".join([f"bf_{step.fn}", *(quote_sh(str(arg)) for arg in step.args)]))
+    return Quoted(" ".join([f"bf_{call.fn}", *(_word("sh", arg) for arg in call.args)]))
 
 
 FILTERS: dict[str, Callable[..., Quoted]] = {
