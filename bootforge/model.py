@@ -81,10 +81,11 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package, ``@group`` or ``@^environment`` of %packages, with ``-`` before it one that is left out; a
-    kickstart knows no quoting there."""
+    """A package, ``@group`` or ``@^environment`` of %packages, where a kickstart knows no quoting; ``excluded``: one
+    that is left out, printed with a dash before it."""
 
     text: str
+    excluded: bool = False
 
 
 Arg = str | int | Mac | IPInterface | HostName | Slot

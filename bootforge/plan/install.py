@@ -106,4 +106,4 @@ def _packages(host: ResolvedHost, release: Release, faults: list[Fault]) -> tupl
         what = f"two environments of packages: {' and '.join(environments)}"
         faults.append(Fault(at, "BF047", what, f"""write 'packages-: ["{other}"]'"""))
     ordered = sorted(packages, key=lambda name: (not name.startswith("@^"), not name.startswith("@"), name))
-    return tuple(Package(name) for name in (*ordered, *(f"-{name}" for name in excluded)))
+    return (*map(Package, ordered), *(Package(name, excluded=True) for name in excluded))

@@ -20,7 +20,7 @@ from bootforge.model import Arg, Artifact, BootArg, Call, KsCommand, KsOption, P
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MARKER = re.compile("\x02([a-z]+)\x1f([a-z][a-z0-9_.:-]*)\x1f([a-z0-9$,]*)\x03")
 _IPXE = re.compile(r"[A-Za-z0-9._~:/?=@,+%&()\[\]*!-]+")
-_PACKAGE = re.compile(r"(-?@|@\^|-)?[A-Za-z0-9][A-Za-z0-9_.+-]*")
+_PACKAGE = re.compile(r"(@\^?)?[A-Za-z0-9][A-Za-z0-9_.+-]*")
 _DNSMASQ = re.compile(r"[A-Za-z0-9._~:/?=@+%&()\[\]*!-]+")
 
 
@@ -70,7 +70,7 @@ def _word(grammar: str, value: Arg) -> str:
 
 def _ks(value: KsCommand | Package | Arg) -> Quoted:
     if isinstance(value, Package):
-        return Quoted(_matching(_PACKAGE, "%packages", value.text))
+        return Quoted("-" * value.excluded + _matching(_PACKAGE, "%packages", value.text))
     if not isinstance(value, KsCommand):
         return Quoted(_word("ks", value))
     return Quoted(" ".join([_word("ks", value.name), *(_ks_option(option) for option in value.options)]))

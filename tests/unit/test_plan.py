@@ -89,6 +89,7 @@ def test_the_boot_arguments(generation: Generation) -> None:
         ("inst.repo", tree),
         ("ip", "dhcp"),
         ("BOOTIF", "01-52-54-00-12-34-57"),
+        ("inst.nosave", "all_ks"),
     ]
 
 
