@@ -81,9 +81,11 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package, ``@group`` or ``@^environment`` of %packages, where a kickstart knows no quoting."""
+    """A package, ``@group`` or ``@^environment`` of %packages, where a kickstart knows no quoting; ``excluded``: one
+    that is left out, printed with a dash before it."""
 
     text: str
+    excluded: bool = False
 
 
 Arg = str | int | Mac | IPInterface | HostName | Slot
@@ -104,6 +106,14 @@ class KsCommand:
 
     name: str
     options: tuple[KsOption, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of the shell function ``bf_<fn>`` in a script of the install."""
+
+    fn: str
+    args: tuple[Arg, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +203,9 @@ class Nic:
 class InstallPlan:
     """What the installer is told: kickstart commands by section of the template, packages and groups.
 
-    ``keys``: root's public keys, where no command of the release takes them."""
+    ``accounts``: what %post does where the release has no command for it: groups, users, keys. ``on_error``: the
+    section that runs when the installer fails is %onerror, else %traceback. ``nosave_flag``: the installer looks for
+    a file that keeps it from copying the kickstart. ``network_first``: UEFI boots the network first ever after."""
 
     title: str
     has_end: bool
@@ -202,10 +214,13 @@ class InstallPlan:
     locale: tuple[KsCommand, ...]
     network: tuple[KsCommand, ...]
     access: tuple[KsCommand, ...]
-    keys: tuple[str, ...]
+    accounts: tuple[Call, ...]
     security: tuple[KsCommand, ...]
     storage: tuple[KsCommand, ...]
     packages: tuple[Package, ...]
+    on_error: bool
+    nosave_flag: bool
+    network_first: bool
 
 
 @dataclass(frozen=True, slots=True)

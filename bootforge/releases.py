@@ -24,14 +24,19 @@ class Release:
     --activate and --nodefroute. ``stacks``: kinds of nics that ``network`` can make. ``ipv6``: --ipv6 and
     --ipv6gateway. ``root_lock``: ``rootpw --lock`` without a password. ``sshkey``: the command.
     ``boot_drive``: ``bootloader --boot-drive``, else --driveorder. ``reqpart``: the command. ``environments``:
-    ``@^group``. ``services``: ``firewall --service``. ``fstype``: what its installer formats by default. ``https``:
-    the installer speaks TLS. ``hashes``: prefixes of crypt(5) that its libcrypt verifies. ``xen_type``: the guest
-    type its stock kernel runs as; EL8 and later are built without CONFIG_XEN_PV and CONFIG_XEN_PVH. ``uefi``,
-    ``secure_boot``: on x86_64. ``grub_linux``: the command of its signed GRUB that boots a kernel by UEFI
-    (Red Hat's installation guides of EL7 to EL9, TFTP servers for UEFI clients). ``x86_level``: of the x86-64 psABI.
-    ``memory``: MiB below which its installer gives up when the tree comes by HTTP (anaconda: display.py check_memory,
-    isys.py MIN_RAM and SQUASHFS_EXTRA_RAM); 0 when no source is known. ``end_of_life``: of its free
-    rebuilds, or of Fedora's schedule, as YYYY-MM.
+    ``@^group``. ``services``: ``firewall --service``. ``user_gid``: ``user --gid``, and the command ``group``
+    beside it; else %post makes accounts. ``uid_min``: the first id that is not a package's (login.defs(5)).
+    ``systemd``: services are units. ``repo_options``: --cost, --excludepkgs and --proxy of ``repo``. ``one_driver``:
+    the loader keeps the last ``dd=`` only (loader2/loader.c, loader/loader.c). ``onerror``: the section; else there is
+    %traceback. ``nosave``: the boot option. ``nosave_flag``: the file /tmp/NOSAVE_INPUT_KS
+    (data/post-scripts/99-copy-logs.ks), which EL10 does not look for (pyanaconda/modules/boss/installation.py).
+    ``fstype``: what its installer formats by default. ``https``: the installer speaks TLS. ``hashes``: prefixes of
+    crypt(5) that its libcrypt verifies. ``xen_type``: the guest type its stock kernel runs as; EL8 and later are built
+    without CONFIG_XEN_PV and CONFIG_XEN_PVH. ``uefi``, ``secure_boot``: on x86_64. ``grub_linux``: what its signed
+    GRUB boots a kernel with by UEFI (Red Hat's installation guides of EL7 to EL9, TFTP servers for UEFI clients).
+    ``x86_level``: of the x86-64 psABI. ``memory``: MiB below which its installer gives up when the tree comes by HTTP
+    (anaconda: display.py check_memory, isys.py MIN_RAM and SQUASHFS_EXTRA_RAM); 0 when no source is known.
+    ``end_of_life``: of its free rebuilds, or of Fedora's schedule, as YYYY-MM.
     """
 
     name: str
@@ -56,6 +61,14 @@ class Release:
     reqpart: bool = True
     environments: bool = True
     services: bool = True
+    user_gid: bool = True
+    uid_min: int = 1000
+    systemd: bool = True
+    repo_options: bool = True
+    one_driver: bool = False
+    onerror: bool = True
+    nosave: bool = True
+    nosave_flag: bool = True
     fstype: Literal["ext3", "ext4", "xfs"] = "xfs"
     https: bool = True
     hashes: tuple[str, ...] = ("$6$", "$5$", "$y$", "$2b$")
@@ -106,6 +119,13 @@ _EL6 = replace(
     boot_drive=False,
     reqpart=False,
     environments=False,
+    user_gid=False,
+    uid_min=500,
+    systemd=False,
+    one_driver=True,
+    onerror=False,
+    nosave=False,
+    nosave_flag=False,
     fstype="ext4",
     xen_type="pv",
     secure_boot=False,
@@ -126,6 +146,7 @@ _EL5 = replace(
     stacks=(),
     ipv6="none",
     services=False,
+    repo_options=False,
     fstype="ext3",
     https=False,
     uefi=False,
@@ -136,6 +157,7 @@ _EL10 = replace(
     name="el10",
     title="Enterprise Linux 10",
     handler="RHEL10",
+    nosave_flag=False,
     hashes=("$y$", "$gy$", "$6$", "$5$", "$2b$"),
     x86_level=3,
     end_of_life="2035-05",

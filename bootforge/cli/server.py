@@ -15,7 +15,7 @@ import click
 
 from bootforge.cli import options
 from bootforge.cli.output import plain, print_json, print_table, when
-from bootforge.errors import NotFound
+from bootforge.errors import NotFound, did_you_mean
 
 if TYPE_CHECKING:
     from bootforge.store import EventRow, HostStatus, Store
@@ -190,11 +190,19 @@ def _print_events(found: Iterable[EventRow], as_json: bool) -> None:
 @options.as_json
 @options.verbose
 def log(host: str, name: str | None, site: Path, store: str | None, as_json: bool) -> None:
-    """Print what HOST reported: the newest report, or the newest of that NAME."""
+    """Print what HOST reported: the newest report, or the newest text of that NAME.
+
+    Installers also send their logs, as anaconda.log; their names follow the report, on standard error."""
     with _store(store) as opened:
-        rows = opened.logs(host, name)
+        every = opened.logs(host)
+    rows = [row for row in every if row.name == name or (name is None and row.outcome)]
     if not rows:
-        raise NotFound(f"{host} has reported nothing" + (f" named {name!r}" if name else ""))
+        names = sorted({row.name for row in every})
+        hint = did_you_mean(name or "", names) or ", ".join(names)
+        raise NotFound(f"{host} has reported nothing" + (f" named {name!r}" if name else ""), hint)
+    others = [row.name for row in every if row.grant_id == rows[-1].grant_id and not row.outcome]
+    if name is None and others:
+        click.echo(f"logs: {', '.join(sorted(others))}", err=True)
     if as_json:
         print_json(plain(rows[-1]))
     else:

@@ -16,6 +16,8 @@ from bootforge.lint.kickstart import complaints
 from bootforge.model import Artifact
 from bootforge.releases import RELEASES
 
+_SCRIPTS = ("%pre", "%pre-install", "%post", "%onerror", "%traceback")
+
 
 def lint_artifacts(generation: Generation, hosts: Collection[str], *, exhaustive: bool = False) -> Iterator[Problem]:
     """What the parsers and our own rules say, at the host that the artifact is for.
@@ -41,7 +43,7 @@ def _lint_host(generation: Generation, name: str) -> Iterator[Problem]:
     release, kickstart = RELEASES[generation.plan(name).release], artifacts["kickstart"]
     found = [("BF071", "kickstart", kickstart_complaint(kickstart, release.handler))]
     found += [("BF072", "kickstart", complaint) for complaint in complaints(kickstart.text, release)]
-    found += [("BF071", "kickstart", script_complaint(_post(kickstart.text)))]
+    found += [("BF071", "kickstart", script_complaint(script)) for script in scripts(kickstart.text)]
     found += [("BF071", "bootstrap", script_complaint(artifacts["bootstrap"].text))]
     for code, kind, complaint in found:
         if complaint:
@@ -75,13 +77,14 @@ def script_complaint(text: str) -> str:
     return " ".join(done.stderr.decode("utf-8", "replace").split()) if done.returncode else ""
 
 
-def _post(kickstart: str) -> str:
-    """The shell lines of every %post section."""
-    lines: list[str] = []
+def scripts(kickstart: str) -> list[str]:
+    """The shell of every section that is a script, in order."""
+    found: list[list[str]] = []
     inside = False
     for line in kickstart.splitlines():
-        if line.startswith("%"):
-            inside = line.split()[0] == "%post"
+        if line.startswith("%") and line.split():
+            inside = line.split()[0] in _SCRIPTS
+            found += [[]] if inside else []
         elif inside:
-            lines.append(line)
-    return "\n".join(lines) + "\n"
+            found[-1].append(line)
+    return ["".join(f"{line}\n" for line in lines) for lines in found]

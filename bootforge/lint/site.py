@@ -55,13 +55,17 @@ def _unused(generation: Generation) -> Iterator[Problem]:
         used["profile"].add(str(spec.profile))
         used["layout"].add(str(spec.layout))
         used["hardware"].add(str(spec.hardware))
-        used["secret"].update(filter(None, [spec.root_password]))
+        passwords = [spec.root_password, *(user.password for user in spec.users.values())]
+        used["secret"].update(filter(None, passwords))
         used["key file"].update(file for files in spec.authorized_keys.values() for file in files)
+        used["repo"].update(spec.repos)
+        used["key file"].update(filter(None, (site.repos[name].gpgkey for name in spec.repos)))
     own: list[tuple[str, Iterable[tuple[str, Origin]]]] = [
         ("role", ((name, layer.origin) for name, layer in site.roles.items())),
         ("profile", ((name, profile.layer.origin) for name, profile in site.profiles.items())),
         ("layout", ((name, layer.origin) for name, layer in site.layouts.items())),
         ("hardware", ((name, layer.origin) for name, layer in site.hardware.items())),
+        ("repo", ((name, site.origins.origin(("repos", name), Origin("repos.yaml"))) for name in site.repos)),
         ("secret", ((name, site.origins.origin(("secrets", name), Origin("site.yaml"))) for name in site.secrets)),
         ("key file", ((name, Origin(name)) for name in site.files if name.startswith("keys/"))),
     ]

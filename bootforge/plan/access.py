@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from bootforge.errors import did_you_mean
-from bootforge.model import KsCommand, KsOption, Slot
+from bootforge.model import Call, KsCommand, KsOption, Slot
+from bootforge.plan.accounts import home_of, plan_accounts, present
 from bootforge.plan.commands import command
 from bootforge.plan.faults import Fault
 from bootforge.releases import RELEASES, Release
@@ -15,16 +16,17 @@ from bootforge.site.load import Site
 _KEY = re.compile(r"(?:ssh-(?:ed25519|rsa)|ecdsa-sha2-nistp\d+|sk-[a-z0-9@.-]+) [A-Za-z0-9+/]+={0,3}(?: .*)?")
 
 
-def plan_access(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[tuple[KsCommand, ...], tuple[str, ...]]:
-    """The commands, and root's public keys for releases that have no command for them: %post writes those."""
+def plan_access(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[tuple[KsCommand, ...], tuple[Call, ...]]:
+    """The commands, and the calls of %post for what the release has no command for."""
     release = RELEASES[host.release]
     commands = [_root(site, host, release, faults)]
     if release.authconfig:
         commands.append(command("authconfig", enableshadow=True, passalgo="sha512"))
+    made, calls = plan_accounts(site, host, faults)
     keys = _read_all_keys(site, host, faults)
-    if not release.sshkey:
-        return tuple(commands), keys
-    return (*commands, *(command("sshkey", key, username="root") for key in keys)), ()
+    if release.sshkey:
+        return (*commands, *made, *(command("sshkey", key, username=user) for user, _, key in keys)), calls
+    return (*commands, *made), (*calls, *(Call("key", key) for key in keys))
 
 
 def _root(site: Site, host: ResolvedHost, release: Release, faults: list[Fault]) -> KsCommand:
@@ -41,13 +43,20 @@ def _root(site: Site, host: ResolvedHost, release: Release, faults: list[Fault])
     return KsCommand("rootpw", (KsOption("--iscrypted"), KsOption("", Slot(f"secret:{name}", release.hashes))))
 
 
-def _read_all_keys(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[str, ...]:
-    keys: list[str] = []
-    for user, files in host.spec.authorized_keys.items():
-        if user != "root":
-            faults.append(Fault(("authorized_keys", user), "BF045", f"no user '{user}'", "root is the only user"))
+def _read_all_keys(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[tuple[str, str, str], ...]:
+    """User, home directory and public key, of each key."""
+    keys: list[tuple[str, str, str]] = []
+    spec = host.spec
+    homes = {"root": "/root", **{name: home_of(name, user) for name, user in present(spec.users).items()}}
+    for user, files in sorted(spec.authorized_keys.items()):
+        if user not in homes:
+            absent = user in spec.users
+            what = f"user '{user}' is absent" if absent else f"no user '{user}'"
+            hint = did_you_mean(user, homes) or f"write 'users: {{{user}: {{uid: ...}}}}'"
+            faults.append(Fault(("authorized_keys", user), "BF045", what, "remove its keys" if absent else hint))
         for file in files:
-            keys += _read_keys(site, file, ("authorized_keys", user, file), faults)
+            found = _read_keys(site, file, ("authorized_keys", user, file), faults)
+            keys += [(user, homes.get(user, ""), key) for key in found]
     return tuple(keys)
 
 

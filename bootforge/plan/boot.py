@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bootforge.model import BootArg, BootArgs, Nic, Slot
+from bootforge.plan.bootargs import installer_args
 from bootforge.plan.bringup import network_args
 from bootforge.plan.faults import Fault
 from bootforge.releases import RELEASES, Release
@@ -21,6 +22,7 @@ def plan_boot(host: ResolvedHost, nics: tuple[Nic, ...], faults: list[Fault]) ->
         faults.append(Fault(("install", "url"), "BF043", "no install tree", "set install.url in the profile"))
     args = [BootArg(f"{release.prefix}ks", Slot("grant.url")), *_headers(release), BootArg(release.tree_option, url)]
     args += network_args(host, nics)
+    args += installer_args(host, faults)
     for word in install.args:
         name, equals, value = word.partition("=")
         args.append(BootArg(name, value if equals else None))

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Mapping
 
 from bootforge.model import KsCommand
+from bootforge.plan.bootargs import system_args
 from bootforge.plan.commands import command
 from bootforge.plan.faults import Fault, written
 from bootforge.releases import RELEASES, Release
@@ -31,7 +32,7 @@ def plan_disks(host: ResolvedHost, faults: list[Fault]) -> tuple[KsCommand, ...]
         command("ignoredisk", only_use=",".join(disks)),
         command("zerombr"),
         command("clearpart", all=True, initlabel=True, drives=",".join(disks)),
-        _bootloader(release, disks[0], " ".join(spec.kernel_args) or None),
+        _bootloader(release, disks[0], " ".join(system_args(host, faults)) or None),
         _boot_partitions(release, disks[0]),
         *(command("part", pv, size=1024, grow=True, ondisk=disk) for pv, disk in zip(pvs, disks, strict=True)),
         command("volgroup", group, *pvs),

@@ -8,6 +8,8 @@ from bootforge.plan.bringup import network_commands
 from bootforge.plan.commands import command
 from bootforge.plan.disks import plan_disks
 from bootforge.plan.faults import Fault, written
+from bootforge.plan.repos import plan_repos
+from bootforge.plan.services import plan_security
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
@@ -16,22 +18,22 @@ from bootforge.site.load import Site
 def plan_install(site: Site, host: ResolvedHost, nics: tuple[Nic, ...], faults: list[Fault]) -> InstallPlan:
     """The whole kickstart but its %post, in the dialect of the host's release."""
     spec, release = host.spec, RELEASES[host.release]
-    access, keys = plan_access(site, host, faults)
+    access, accounts = plan_access(site, host, faults)
     return InstallPlan(
         title=f"profile {spec.profile}, layout {spec.layout}, roles {', '.join(spec.roles) or 'none'}",
         has_end=release.has_end,
         mode=_mode(release),
-        source=_source(host, release, faults),
+        source=(*_source(host, release, faults), *plan_repos(site, host, faults)),
         locale=_locale(host, release, nics),
         network=network_commands(host, nics),
         access=access,
-        keys=keys,
-        security=(
-            command("selinux", enforcing=True),
-            command("firewall", enabled=True, service="ssh" if release.services else None, ssh=not release.services),
-        ),
+        accounts=accounts,
+        security=plan_security(host, faults),
         storage=plan_disks(host, faults),
         packages=_packages(host, release, faults),
+        on_error=release.onerror,
+        nosave_flag=release.nosave_flag,
+        network_first=release.uefi and spec.boot_order == "network-first",
     )
 
 
@@ -60,8 +62,19 @@ def _locale(host: ResolvedHost, release: Release, nics: tuple[Nic, ...]) -> tupl
 
 
 def _packages(host: ResolvedHost, release: Release, faults: list[Fault]) -> tuple[Package, ...]:
-    """An environment first, then groups, then packages: the order in which pykickstart writes them."""
-    packages = host.spec.packages
+    """An environment first, then groups, then packages: the order in which pykickstart writes them; what is left out
+    is last."""
+    packages, excluded = host.spec.packages, host.spec.exclude_packages
+    for name in excluded:
+        if name in packages:
+            at = written(host, [("packages", name), ("exclude_packages", name)])
+            key = "packages" if at[0] == "packages" else "exclude_packages"
+            hint = f"""write '{key}-: ["{name}"]'"""
+            faults.append(Fault(at, "BF047", f"{name} is in packages and in exclude_packages", hint))
+        if name.startswith("@^"):
+            hint = "name the packages and groups of it that are not wanted"
+            what = f"the environment {name} cannot be left out"
+            faults.append(Fault(("exclude_packages", name), "BF047", what, hint))
     environments = [name for name in packages if name.startswith("@^")]
     if environments and not release.environments:
         hint = "name groups, as in @core"
@@ -74,4 +87,4 @@ def _packages(host: ResolvedHost, release: Release, faults: list[Fault]) -> tupl
         what = f"two environments of packages: {' and '.join(environments)}"
         faults.append(Fault(at, "BF047", what, f"""write 'packages-: ["{other}"]'"""))
     ordered = sorted(packages, key=lambda name: (not name.startswith("@^"), not name.startswith("@"), name))
-    return tuple(Package(name) for name in ordered)
+    return (*map(Package, ordered), *(Package(name, excluded=True) for name in excluded))

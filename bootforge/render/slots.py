@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 
 from bootforge.errors import RenderError
-from bootforge.model import Arg, Artifact, BootArg, KsCommand, KsOption, Package, Slot, SlotUse, Step
+from bootforge.model import Arg, Artifact, BootArg, Call, KsCommand, KsOption, Package, Slot, SlotUse, Step
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MARKER = re.compile("\x02([a-z]+)\x1f([a-z][a-z0-9_.:-]*)\x1f([a-z0-9$,]*)\x03")
@@ -84,7 +84,7 @@ def _word(grammar: str, value: Arg) -> str:
 
 def _ks(value: KsCommand | Package | Arg) -> Quoted:
     if isinstance(value, Package):
-        return Quoted(_matching(_PACKAGE, "%packages", value.text))
+        return Quoted("-" * value.excluded + _matching(_PACKAGE, "%packages", value.text))
     if not isinstance(value, KsCommand):
         return Quoted(_word("ks", value))
     return Quoted(" ".join([_word("ks", value.name), *(_ks_option(option) for option in value.options)]))
@@ -108,9 +108,9 @@ def _boot(grammar: str) -> Callable[[BootArg | Arg], Quoted]:
     return quote
 
 
-def _call(step: Step) -> Quoted:
+def _call(call: Step | Call) -> Quoted:
     """A call of a library function: ``bf_hostname web01.example.com``."""
-    return Quoted(" ".join([f"bf_{step.fn}", *(quote_sh(str(arg)) for arg in step.args)]))
+    return Quoted(" ".join([f"bf_{call.fn}", *(_word("sh", arg) for arg in call.args)]))
 
 
 FILTERS: dict[str, Callable[..., Quoted]] = {

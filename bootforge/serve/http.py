@@ -37,6 +37,8 @@ _ARMED = ("armed", "booting", "installing", "stuck")
 
 REFUSED = b"not found\n"
 _MAX_REPORT = 256 * 1024
+LOGS = ("anaconda.log", "program.log", "storage.log", "packaging.log", "syslog", "install.log", "post.log")
+"""What an installer may send beside its report: templates/install/logs.sh sends these."""
 _MAC_HEADER = re.compile(r"HTTP_X_RHN_PROVISIONING_MAC_\d+")
 _TOKEN = re.compile(r"[0-9A-Fa-f]{16,}")
 _SHOWN = 300
@@ -237,6 +239,17 @@ def report(server: Server, host: str, token: str, outcome: str) -> Response:
     return _text("ok\n")
 
 
+def keep_log(server: Server, host: str, token: str, name: str) -> Response:
+    """The end of one of the installer's logs, for ``bootforge log``; it changes nothing about the install."""
+    _, plan = _plan(server, host, "log")
+    if name not in LOGS:
+        raise Refused
+    text = _body().decode("utf-8", "replace")
+    if server.store.keep_log(host, token, _client(), _is_planned(plan), name, text).grant is None:
+        raise Refused
+    return _text("ok\n")
+
+
 def _body() -> bytes:
     """The request's body. Raises Refused when it is too long, or did not arrive whole; Werkzeug would take what is
     there of it, because gunicorn says that it ends bodies itself."""
@@ -258,6 +271,7 @@ ROUTES = (
     Route("/i/<host>/<token>/kickstart", "GET", "grant", kickstart),
     Route("/i/<host>/<token>/bootstrap", "GET", "grant", bootstrap),
     Route("/i/<host>/<token>/report/<outcome>", "POST", "grant", report),
+    Route("/i/<host>/<token>/log/<name>", "POST", "grant", keep_log),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 
 from bootforge.errors import Problem, SiteError, UsageError, did_you_mean
@@ -15,6 +15,7 @@ from bootforge.rules import Expression, ExpressionError, compile_expression
 from bootforge.site.files import read_files, revision, stray_files
 from bootforge.site.kinds import kind_of_model
 from bootforge.site.layer import Layer, Merged, flatten, merge
+from bootforge.site.repos import read_repos
 from bootforge.site.scalars import parse_host, parse_name
 from bootforge.site.schema import (
     ASSIGNED,
@@ -23,6 +24,7 @@ from bootforge.site.schema import (
     NetworkSpec,
     PolicySpec,
     ProfileHead,
+    RepoSpec,
     SecretSpec,
     SiteFile,
 )
@@ -64,7 +66,8 @@ class Rule:
 class Site:
     """A whole site, read and typed layer by layer; nothing is decided yet.
 
-    ``revision`` is the git commit of a clean checkout, else a digest of the files. ``files`` holds what hosts may
+    ``repos`` may hold ``{fact}`` in its URLs: which facts there are depends on the host. ``revision`` is the git
+    commit of a clean checkout, else a digest of the files. ``files`` holds what hosts may
     refer to, by path below the site. ``whole`` is false when site.yaml could not be read, so that nothing can be
     said about hosts.
     """
@@ -75,6 +78,7 @@ class Site:
     patterns: tuple[Pattern, ...]
     networks: Mapping[str, NetworkSpec]
     secrets: Mapping[str, SecretSpec]
+    repos: Mapping[str, RepoSpec]
     policy: PolicySpec
     defaults: Layer
     profiles: Mapping[str, Profile]
@@ -157,6 +161,7 @@ class _Loader:
         patterns = self.patterns(settings, origins, {"role": tuple(roles), "env": environments, "site": sites})
         hosts = self.hosts()
         assigns, rules = self.rule_file()
+        repos, said = read_repos(self.tree("repos.yaml"), self.files, self.problems, self.no_weaker)
         site = Site(
             root=self.root,
             revision=revision(self.root, self.files),
@@ -164,6 +169,7 @@ class _Loader:
             patterns=patterns,
             networks=networks,
             secrets=settings.secrets if settings else {},
+            repos=repos,
             policy=settings.policy if settings else PolicySpec(),
             whole=settings is not None,
             defaults=defaults,
@@ -175,7 +181,7 @@ class _Loader:
             rules=rules,
             hosts=hosts,
             files=self.files,
-            origins=origins,
+            origins=replace(origins, values={**origins.values, **said.values}, keys={**origins.keys, **said.keys}),
         )
         self.check_settings(site)
         return site

@@ -37,6 +37,13 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}_[A-Z]{2}(\.UTF-8)?")
 _OPTION = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _VALUE = re.compile(r"[A-Za-z0-9._:+-]{1,64}")
 _RANGE = re.compile(r"([0-9.]+) ?- ?([0-9.]+)")
+_MIRROR = re.compile(_URL.pattern + r"(\?[A-Za-z0-9._~:@!&=+,%/-]*)?")
+_ABSOLUTE = re.compile(r"(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+")
+_SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,99}")
+_PORT = re.compile(r"([1-9][0-9]{0,4})/(tcp|udp)")
+_FIREWALL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,49}")
+_EXCLUDED = re.compile(r"[A-Za-z0-9*?][A-Za-z0-9_.+*?-]*")
+_CONSOLE = re.compile(r"((?:ttyS|ttyAMA)[0-9]{1,2})(?:,([1-9][0-9]{2,6})([noe][78])?)?|[hx]vc[0-9]")
 _ONE_WORD = ("one word", "write it without blanks, quotes and backslashes")
 _IPXE_WORD = ("one word of a netboot script", "use letters, digits and . _ ~ : / ? = @ , + % & ( ) [ ] * ! -")
 _ONE_PACKAGE = ("a package", "write NAME, '@GROUP' or '@^ENVIRONMENT', without blanks and patterns")
@@ -195,6 +202,43 @@ def parse_uuid(text: str) -> str:
     return lower
 
 
+def parse_mirror(text: str) -> str:
+    """A list of mirrors: a URL that may have a query."""
+    if not _fits(_MIRROR, text):
+        raise ValueError(f"{text!r} is not a URL; write http://HOST/PATH?QUERY or https://, without user or blanks")
+    return text
+
+
+def parse_gecos(text: str) -> str:
+    """What passwd(5) says of a user, where a colon would begin the next field."""
+    if ":" in text:
+        raise ValueError(f"{text!r} has a colon; /etc/passwd cannot hold it")
+    return text
+
+
+def parse_service(text: str) -> str:
+    if not _SERVICE.fullmatch(text):
+        raise ValueError(f"{text!r} is not a service; write its name, as in sshd")
+    if text.endswith(".service"):
+        raise ValueError(f"{text!r} is a unit's file; write {text.removesuffix('.service')}")
+    return text
+
+
+def parse_port(text: str) -> str:
+    match = _PORT.fullmatch(text)
+    if not match or int(match[1]) > 65535:
+        raise ValueError(f"{text!r} is not a port; write it as in 8080/tcp or 53/udp")
+    return text
+
+
+def parse_console(text: str) -> str:
+    """A serial console as the kernel takes it: ``ttyS0,115200n8``, with the speed and the frame that most have."""
+    match = _CONSOLE.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text!r} is not a serial console; write it as in ttyS0,115200 or hvc0")
+    return f"{match[1]},{match[2] or 115200}{match[3] or 'n8'}" if match[1] else text
+
+
 def _subnet(text: str) -> IPv4Network:
     try:
         subnet = IPv4Network(text, strict=False)
@@ -337,6 +381,14 @@ OptionValue = Annotated[str, *_scalar(_matching(_VALUE, "a value", "use letters,
 Subnet = Annotated[IPv4Network, *_scalar(_subnet)]
 Range = Annotated[AddressRange, *_scalar(parse_range)]
 Uuid = Annotated[str, *_scalar(parse_uuid)]
+MirrorUrl = Annotated[str, *_facts(parse_mirror)]
+AbsolutePath = Annotated[str, *_scalar(_matching(_ABSOLUTE, "an absolute path", "as in /bin/bash"), _ABSOLUTE.pattern)]
+Gecos = Annotated[str, *_scalar(parse_gecos)]
+Service = Annotated[str, *_scalar(parse_service)]
+FirewallService = Annotated[str, *_scalar(_matching(_FIREWALL, "a service of a firewall", "write it as in https"))]
+Port = Annotated[str, *_scalar(parse_port)]
+Excluded = Annotated[str, *_scalar(_matching(_EXCLUDED, "a package", "write NAME; * and ? stand for any letters"))]
+Console = Annotated[str, *_scalar(parse_console)]
 SecretName = Annotated[str, SECRET, *_scalar(_matching(_USER, "a name", "use lower-case letters, digits, _ and -"))]
 # fmt: on
 AsSet = (SET, BeforeValidator(elements))

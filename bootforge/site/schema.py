@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from bootforge.site.scalars import (
+    AbsolutePath,
     Address,
     Address6,
     Addressing,
@@ -19,15 +20,20 @@ from bootforge.site.scalars import (
     AsSet,
     Bool,
     BootWord,
+    Console,
     Count,
     Device,
+    Excluded,
     FactsBootWord,
     FactsName,
     FactsWord,
+    FirewallService,
+    Gecos,
     Interface,
     Language,
     Level,
     MacText,
+    MirrorUrl,
     Mtu,
     Name,
     NicAddress,
@@ -35,10 +41,12 @@ from bootforge.site.scalars import (
     OptionName,
     OptionValue,
     Package,
+    Port,
     Prefix,
     Range,
     SecretName,
     Server,
+    Service,
     SitePath,
     Size,
     Subnet,
@@ -166,6 +174,60 @@ class MachineSpec(Model):
     memory: Size | None = Field(None, description="Its memory; less than the release's installer needs is refused.")
 
 
+class GroupSpec(Model):
+    """A group of the installed system."""
+
+    gid: Count = Field(description="Its id; above those that packages give to groups of their own.")
+
+
+class UserSpec(Model):
+    """A person or program that has an account."""
+
+    uid: Count = Field(description="Its id; above those that packages give to users of their own.")
+    gid: Count | None = Field(None, description="The id of its own group, which has its name. Default: the uid.")
+    groups: Annotated[tuple[User, ...], *AsSet] = Field(
+        (), description="More groups: those of 'groups:', or of every system, as wheel."
+    )
+    shell: AbsolutePath = Field("/bin/bash", description="The login shell.")
+    home: AbsolutePath | None = Field(None, description="The home directory. Default: /home/NAME.")
+    gecos: Gecos = Field("", description="The full name.")
+    password: SecretName | None = Field(
+        None, description="The crypt(5) hash of the password, by its secret's name; without one no password fits."
+    )
+    state: one_of("present", "absent") = Field(  # type: ignore[valid-type]
+        "present",
+        description="absent: the installer does not make the account."
+        " Checked; taking it from an installed system is the bootstrap's users step.",
+    )
+
+
+class FirewallSpec(Model):
+    """What the installed system lets in."""
+
+    enabled: Bool = Field(True, description="Whether there is a firewall.")
+    services: Annotated[tuple[FirewallService, ...], *AsSet] = Field(
+        (), description="Services that are let in, by the firewall's names for them. ssh always is."
+    )
+    ports: Annotated[tuple[Port, ...], *AsSet] = Field((), description="Ports that are let in, as in 8080/tcp.")
+
+
+class RepoUseSpec(Model):
+    """How a host uses a repository of repos.yaml. The installed system's .repo files are the bootstrap's
+    repositories step."""
+
+    install: Bool = Field(
+        True,
+        description="Whether the installer takes packages from it."
+        " The .repo file of the installed system is the bootstrap's repositories step either way.",
+    )
+    exclude: tuple[Excluded, ...] = Field(
+        (), description="Packages that are not taken from it; * and ? stand for any letters. EL5's installer cannot."
+    )
+    cost: Count | None = Field(
+        None, description="Of two repositories with one package the cheaper is used; 1000 unless said. Not on EL5."
+    )
+
+
 class HostSpec(Model):
     """Everything that can be said about a host, by defaults, profiles, layouts, hardware, roles, rules and hosts."""
 
@@ -186,12 +248,38 @@ class HostSpec(Model):
         description="The crypt(5) hash of root's password, by its secret's name; without one root is locked.",
     )
     authorized_keys: dict[User, Annotated[tuple[SitePath, ...], *AsSet]] = Field(
-        {}, description="SSH public keys by user, as paths of files of the site. Users: root."
+        {}, description="SSH public keys by user, as paths of files of the site. Users: root, and those of 'users:'."
+    )
+    users: dict[User, UserSpec] = Field({}, description="Accounts that the installer makes, by name.")
+    groups: dict[User, GroupSpec] = Field({}, description="Groups that the installer makes, by name.")
+    services: dict[Service, one_of("on", "off")] = Field(  # type: ignore[valid-type]
+        {}, description="Services that start at boot (on), or do not (off). A package must bring those that are on."
+    )
+    selinux: one_of("enforcing", "permissive", "disabled") = Field(  # type: ignore[valid-type]
+        "enforcing", description="The mode of SELinux."
+    )
+    firewall: FirewallSpec = Field(FirewallSpec(), description="What the installed system lets in.")
+    repos: dict[Name, RepoUseSpec] = Field({}, description="Repositories of repos.yaml, by name.")
+    driver_disks: tuple[Url, ...] = Field(
+        (), description="Driver disks that the installer loads first. EL5 and EL6 take one."
+    )
+    console: Console | None = Field(
+        None,
+        description="The serial console of the installer and, beside the screen, of the installed system,"
+        " as in ttyS0,115200.",
+    )
+    boot_order: one_of("network-first", "disk-first") = Field(  # type: ignore[valid-type]
+        "network-first",
+        description="What UEFI boots first once the host is installed: network-first keeps the entry that booted the"
+        " installer before the one that the installer adds. Without effect on BIOS, whose order is set in its setup.",
     )
     install: InstallSpec = Field(InstallSpec(), description="The installer's source and arguments.")
     kernel_args: tuple[Word, ...] = Field((), description="Kernel arguments of the installed system.")
     packages: Annotated[tuple[Package, ...], *AsSet] = Field(
         (), description="Packages, @groups and one @^environment to install."
+    )
+    exclude_packages: Annotated[tuple[Package, ...], *AsSet] = Field(
+        (), description="Packages and @groups that a group or environment would bring, and that are left out."
     )
     disks: dict[Name, DiskSpec] = Field({}, description="The disks that the installer may use.")
     volume_group: Name = Field("system", description="The volume group that holds the system.")
@@ -257,6 +345,28 @@ class SiteFile(Model):
     secrets: dict[User, SecretSpec] = Field({}, description="Secrets by name.")
     policy: PolicySpec = Field(PolicySpec(), description="Policies of the server.")
     defaults: HostSpec = Field(HostSpec(), description="The weakest layer of every host.")
+
+
+class RepoSpec(Model):
+    """A repository of packages: exactly one of url and mirrorlist."""
+
+    url: Url | None = Field(None, description="What holds repodata/.")
+    mirrorlist: MirrorUrl | None = Field(None, description="A list of mirrors, instead of the url.")
+    gpgkey: SitePath | None = Field(
+        None,
+        description="The public key that signs its packages, as the path of a file of the site."
+        " Checked; installed by the bootstrap's repositories step.",
+    )
+    branches: Annotated[tuple[Name, ...], *AsSet] = Field(
+        (), description="Branches whose hosts may use it: {branch} of a host, else its {env}. Default: every host."
+    )
+    proxy: Url | None = Field(None, description="The proxy that the installer reaches it by. Not on EL5.")
+
+
+class ReposFile(Model):
+    """repos.yaml, whose repositories stand at the top."""
+
+    repos: dict[Name, RepoSpec] = Field({}, description="Repositories by name.")
 
 
 ASSIGNED = ("profile", "layout", "roles", "classes", "virt")

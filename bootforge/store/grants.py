@@ -37,6 +37,8 @@ INSTALL_WINDOW = 240 * MINUTE
 """From the first kickstart fetch to the last bootstrap fetch or report; later the host is stuck."""
 BOOTSTRAP_FETCHES = 10
 REPORTS = 20
+LOGS = 20
+"""Texts of one grant, reports among them."""
 MANY = 500
 """Hosts in one statement; old SQLite takes 999 values."""
 
@@ -244,6 +246,22 @@ REPORT = _rule(
 )
 """After the kickstart, while the install lasts, from the client that fetched the kickstart or the bootstrap, and
 never against what was reported before."""
+
+_logs = sa.select(sa.func.count()).select_from(log).where(log.c.grant_id == _g.id).scalar_subquery()
+
+LOG = _rule(
+    about=_g.token_hash == _hash,
+    checks=[
+        *_in_force,
+        *_during_install,
+        ("used up", ~_same_name.exists()),
+        ("used up", _logs < LOGS),
+        ("another client", _same_client(_g.bootstrap_address, _g.kickstart_address)),
+    ],
+    changes={"changed": _g.changed},
+)
+"""After the kickstart, while the install could last, whether or not it has ended: each name once, from a client that
+may report. The grant itself stays as it is."""
 
 
 def decide(connection: sa.Connection, rule: Rule, ask: Mapping[str, Any]) -> Decision:

@@ -38,7 +38,8 @@ COALESCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """The text of a report; ``at`` in seconds since the epoch (UTC). Bytes that are no UTF-8 are replaced."""
+    """The text of a report, or with ``outcome`` '' of a log that came with it; ``at`` in seconds since the epoch
+    (UTC). Bytes that are no UTF-8 are replaced."""
 
     id: int
     grant_id: str
@@ -137,23 +138,26 @@ class Store:
         """
         if outcome not in ("installed", "failed"):
             raise ValueError(f"{outcome!r} is not an outcome of an install")
-        name = clean(name, log.c.name)
-        kept = text.replace(token, "[token]") if len(token) >= TOKEN_LENGTH else text
-        body = kept.encode("utf-8", "backslashreplace")[-LOG_BYTES:]
-        digest = hashlib.sha256(body).hexdigest()
+        name, body, digest = _kept(name, text, token)
 
         def keep(connection: sa.Connection, now: float, of: GrantRow) -> None:
-            same = sa.select(log.c.id).where(log.c.grant_id == of.id, log.c.name == name)
-            if connection.execute(same).first() is None:
-                new = {"grant_id": of.id, "host": of.host, "name": name, "at": now, "outcome": outcome}
-                connection.execute(sa.insert(log).values(digest=digest, body=body, **new))
-                of_name = sa.and_(log.c.host == of.host, log.c.name == name)
-                newest = sa.select(log.c.id).where(of_name).order_by(log.c.id.desc()).limit(LOGS_KEPT)
-                connection.execute(sa.delete(log).where(of_name, log.c.id.not_in(newest)))
+            _keep(connection, now, of, name, outcome, body, digest)
 
         what = {"ask_outcome": outcome, "ask_name": name, "ask_digest": digest}
         detail = f"{outcome}: {name}"
         return self._permit("report", grants.REPORT, host, address, token, planned, what, keep, detail)
+
+    def keep_log(self, host: str, token: str, address: str, planned: bool, name: str, text: str) -> Decision:
+        """The installer sends a log, before or after its report; it is kept under ``name``, without an outcome.
+
+        Each name is taken once for a grant. The token and what is too long go as in :meth:`report`. Which names there
+        are is the caller's to decide."""
+        name, body, digest = _kept(name, text, token)
+
+        def keep(connection: sa.Connection, now: float, of: GrantRow) -> None:
+            _keep(connection, now, of, name, "", body, digest)
+
+        return self._permit("log", grants.LOG, host, address, token, planned, {"ask_name": name}, keep, name)
 
     # --- reading and recording
 
@@ -188,7 +192,7 @@ class Store:
             return events.read(connection, host, after, limit)
 
     def logs(self, host: str, name: str | None = None) -> list[LogRow]:
-        """The texts that were reported for a host, oldest first."""
+        """The texts that were sent for a host, reports and logs, oldest first."""
         rows = sa.select(log).where(log.c.host == clean(host, log.c.host)).order_by(log.c.id)
         if name is not None:
             rows = rows.where(log.c.name == name)
@@ -229,6 +233,26 @@ class Store:
                 return work(connection, self._clock())
         with self._database.write() as connection:
             return work(connection, self._clock())
+
+
+def _kept(name: str, text: str, token: str) -> tuple[str, bytes, str]:
+    """Name, body and digest of a text as it is stored: without the token, and of what is too long the end."""
+    kept = text.replace(token, "[token]") if len(token) >= TOKEN_LENGTH else text
+    body = kept.encode("utf-8", "backslashreplace")[-LOG_BYTES:]
+    return clean(name, log.c.name), body, hashlib.sha256(body).hexdigest()
+
+
+def _keep(
+    connection: sa.Connection, now: float, of: GrantRow, name: str, outcome: str, body: bytes, digest: str
+) -> None:
+    """Stores a text once for its grant and name, and forgets the oldest of that name."""
+    same = sa.select(log.c.id).where(log.c.grant_id == of.id, log.c.name == name)
+    if connection.execute(same).first() is None:
+        new = {"grant_id": of.id, "host": of.host, "name": name, "at": now, "outcome": outcome}
+        connection.execute(sa.insert(log).values(digest=digest, body=body, **new))
+        of_name = sa.and_(log.c.host == of.host, log.c.name == name)
+        newest = sa.select(log.c.id).where(of_name).order_by(log.c.id.desc()).limit(LOGS_KEPT)
+        connection.execute(sa.delete(log).where(of_name, log.c.id.not_in(newest)))
 
 
 def _news(what: str, host: str, address: str, decision: Decision, detail: str) -> News:

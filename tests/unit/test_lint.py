@@ -42,7 +42,7 @@ def test_pykickstart_accepts_every_host_with_warnings_as_errors(generation: Gene
         assert handler.url.url == generation.host(name).spec.install.url
         assert {volume.mountpoint for volume in handler.logvol.lvList} >= {"/", "swap"}
         assert handler.network.network[0].hostname == name
-        assert [script.interp for script in handler.scripts] == ["/bin/sh"]
+        assert [script.interp for script in handler.scripts] == ["/bin/sh"] * 3
         assert handler.packages.environment == "minimal-environment"
 
 

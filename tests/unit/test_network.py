@@ -49,7 +49,7 @@ def network_lines(generation: Generation) -> list[str]:
 
 def arguments(generation: Generation) -> str:
     """What the kernel is told about the network."""
-    args = [f"{arg.name}={arg.value}" for arg in generation.plan(WEB).boot.args]
+    args = [f"{arg.name}={arg.value}" for arg in generation.plan(WEB).boot.args if arg.name != "inst.nosave"]
     start = next(at for at, arg in enumerate(args) if arg.startswith(("ip=", "ifname=", "bond=")))
     return " ".join(args[start:])
 

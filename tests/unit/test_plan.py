@@ -92,6 +92,7 @@ def test_the_boot_arguments(generation: Generation) -> None:
         ("rd.net.timeout.carrier", 60),
         ("rd.net.timeout.dhcp", 60),
         ("inst.waitfornet", 60),
+        ("inst.nosave", "all_ks"),
     ]
 
 

@@ -66,14 +66,17 @@ def plan_of(matrix: Generation, profile: str) -> str:
     return next(name for name, host in matrix.hosts.items() if host.spec.profile == profile)
 
 
+DRACUT = "inst.ks=@grant.url@ inst.ks.sendmac inst.ks.sendsn inst.repo=TREE ip=dhcp BOOTIF=MAC WAIT inst.nosave=all_ks"
+
+
 @pytest.mark.parametrize(
     "profile,arguments",
     [
         ("centos5", "ks=@grant.url@ kssendmac method=TREE ip=dhcp ksdevice=bootif BOOTIF=MAC"),
         ("centos6", "ks=@grant.url@ kssendmac kssendsn repo=TREE ip=dhcp ksdevice=bootif BOOTIF=MAC"),
-        ("centos7", "inst.ks=@grant.url@ inst.ks.sendmac inst.ks.sendsn inst.repo=TREE ip=dhcp BOOTIF=MAC WAIT"),
-        ("rocky8", "inst.ks=@grant.url@ inst.ks.sendmac inst.ks.sendsn inst.repo=TREE ip=dhcp BOOTIF=MAC WAIT"),
-        ("fedora46", "inst.ks=@grant.url@ inst.ks.sendmac inst.ks.sendsn inst.repo=TREE ip=dhcp BOOTIF=MAC WAIT"),
+        ("centos7", DRACUT),
+        ("rocky8", DRACUT),
+        ("fedora46", DRACUT),
     ],
 )
 def test_boot_arguments_are_those_that_the_release_reads(matrix: Generation, profile: str, arguments: str) -> None:
@@ -87,7 +90,10 @@ def test_boot_arguments_are_those_that_the_release_reads(matrix: Generation, pro
 
 def test_the_dialects_differ_where_the_releases_do(matrix: Generation) -> None:
     texts = {p: matrix.artifact(plan_of(matrix, p), "kickstart").text for p in PROFILES}
-    assert "%end" not in texts["centos5"] and texts["centos6"].count("\n%end") == 2
+    assert "%end" not in texts["centos5"] and texts["centos6"].count("\n%end") == 4
+    assert [p for p in PROFILES if "\n%traceback " in texts[p]] == ["centos5", "centos6"]
+    assert [p for p in PROFILES if "\n%onerror " not in texts[p]] == ["centos5", "centos6"]
+    assert [p for p in PROFILES if "NOSAVE_INPUT_KS" in texts[p]] == [p for p in PROFILES if p[-1] in "789"]
     assert [p for p in PROFILES if "\ninstall\n" in texts[p]] == ["centos5", "centos6", "centos7"]
     assert [p for p in PROFILES if "--ntpservers=" in texts[p]] == ["alma8", "centos7", "rhel8", "rocky8"]
     assert "--device=eth0" in texts["centos5"] and "--device=02:00:" in texts["centos6"]

@@ -10,7 +10,7 @@ import pytest
 
 from bootforge.addr import Mac
 from bootforge.errors import RenderError, SiteError
-from bootforge.model import BootArg, HostName, KsCommand, KsOption, Package, Slot, Step
+from bootforge.model import BootArg, Call, HostName, KsCommand, KsOption, Package, Slot, Step
 from bootforge.render.engine import Engine
 from bootforge.render.slots import FILTERS, QUOTERS, Quoted, make_artifact
 from tests.sites import APP, DB, WEB, base, generation_with
@@ -32,6 +32,7 @@ ROOT_SLOT = Slot("secret:root", ("$6$", "$y$"))
         ("ks", HostName("db01.example.com"), "db01.example.com"),
         ("ks", Package("@^minimal-environment"), "@^minimal-environment"),
         ("ks", Package("gcc-c++"), "gcc-c++"),
+        ("ks", Package("@games", excluded=True), "-@games"),
         ("ks", KsCommand("zerombr"), "zerombr"),
         (
             "ks",
@@ -50,6 +51,7 @@ ROOT_SLOT = Slot("secret:root", ("$6$", "$y$"))
         ("pxe", BootArg("console", "ttyS0,115200n8"), "console=ttyS0,115200n8"),
         ("dnsmasq", "10.2.0.5", "10.2.0.5"),
         ("comment", "a 'b' $c", "a 'b' $c"),
+        ("call", Call("user", ("db", 5000, "it's")), """bf_user db 5000 'it'"'"'s'"""),
         ("call", Step("hostname", "hostname", (HostName("a.b"), "x y"), (), ()), "bf_hostname a.b 'x y'"),
     ],
 )
@@ -96,6 +98,7 @@ def test_no_grammar_takes_a_control_character(grammar: str, character: str) -> N
         ("ks", Package("%end")),
         ("ks", Package("a b")),
         ("ks", Package("-kernel")),
+        ("ks", Package("-kernel", excluded=True)),
         ("ks", Package("a\n%end")),
     ],
 )
@@ -185,7 +188,12 @@ def test_a_value_of_the_site_cannot_end_a_section(tmp_path: Path) -> None:
     """A title goes into a comment: one line, whatever the names are."""
     text = generation_with(tmp_path, {"hosts/den.yaml": base("hosts/den.yaml")}).artifact(DB, "kickstart").text
     assert text.splitlines()[0] == f"# {DB}: profile rocky9, layout lvm, roles db"
-    assert text.count("%end") == text.count("%packages") + text.count("%post")
+    assert re.findall("^%\\w+", text, re.MULTILINE) == [
+        *("%packages", "%end"),
+        *("%post", "%end") * 2,
+        "%onerror",
+        "%end",
+    ]
 
 
 # What the fleet's DHCP configuration holds

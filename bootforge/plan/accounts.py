@@ -1,0 +1,125 @@
+"""Groups and users of the installed system: by the installer's commands, or by %post where none will do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from bootforge.errors import did_you_mean
+from bootforge.model import Call, KsCommand, KsOption, Path, Slot
+from bootforge.plan.commands import command
+from bootforge.plan.faults import Fault
+from bootforge.releases import RELEASES, Release
+from bootforge.resolve import ResolvedHost
+from bootforge.site.load import Site
+from bootforge.site.schema import UserSpec
+
+_SETUP = (
+    "root bin daemon sys adm tty disk lp mem kmem wheel cdrom mail man dialout floppy games tape video ftp lock audio"
+    " users nobody"
+)
+_PACKAGES = (
+    "sync shutdown halt operator uucp gopher news dbus sshd ntp chrony rpc rpcuser nfsnobody polkitd tss vcsa haldaemon"
+    " systemd-network systemd-resolve systemd-coredump systemd-oom sssd postfix utmp utempter input render kvm sgx"
+    " systemd-journal systemd-timesync avahi apache nginx mysql postgres named dhcpd tcpdump rpm"
+)
+GROUPS = frozenset(_SETUP.split())
+"""Groups of the package ``setup``, which every release has from EL5 on."""
+RESERVED = GROUPS | frozenset(_PACKAGES.split())
+"""Names that the base system and common packages give to accounts of their own."""
+
+_NOBODY = (65534, 65535)
+_LARGEST = 2**31 - 1  # above it, EL5's tools and some of today's file systems count backwards
+
+
+def present(users: Mapping[str, UserSpec]) -> dict[str, UserSpec]:
+    """The accounts that are to be made, by name."""
+    return {name: user for name, user in sorted(users.items()) if user.state == "present"}
+
+
+def home_of(name: str, user: UserSpec) -> str:
+    return user.home or f"/home/{name}"
+
+
+def plan_accounts(
+    site: Site, host: ResolvedHost, faults: list[Fault]
+) -> tuple[tuple[KsCommand, ...], tuple[Call, ...]]:
+    """Commands of the kickstart, and calls of its %post for releases whose ``user`` takes no --gid: with it EL6's
+    installer would make a second group, and EL5's has no command ``group``."""
+    release = RELEASES[host.release]
+    spec = host.spec
+    users = present(spec.users)
+    groups = {name: group.gid for name, group in sorted(spec.groups.items())}
+    faults += _faults(host, release, users, groups)
+    for name, user in users.items():
+        if user.password and user.password not in site.secrets:
+            hint = did_you_mean(user.password, site.secrets) or "declare it under 'secrets:' in site.yaml"
+            faults.append(Fault(("users", name, "password"), "BF044", f"no secret '{user.password}'", hint))
+    if release.user_gid:
+        made = [command("group", name=name, gid=gid) for name, gid in groups.items()]
+        return (*made, *(_command(release, name, user) for name, user in users.items())), ()
+    calls = [Call("group", (name, gid)) for name, gid in groups.items()]
+    return (), (*calls, *(call for name, user in users.items() for call in _calls(release, name, user)))
+
+
+def _command(release: Release, name: str, user: UserSpec) -> KsCommand:
+    made = command(
+        "user",
+        name=name,
+        uid=user.uid,
+        gid=user.gid or user.uid,
+        groups=",".join(user.groups) or None,
+        homedir=home_of(name, user),
+        shell=user.shell,
+        gecos=user.gecos or None,
+        lock=user.password is None,
+    )
+    if user.password is None:
+        return made
+    hashed = KsOption("--password", Slot(f"secret:{user.password}", release.hashes))
+    return KsCommand("user", (*made.options, KsOption("--iscrypted"), hashed))
+
+
+def _calls(release: Release, name: str, user: UserSpec) -> Iterator[Call]:
+    yield Call("user", (name, user.uid, user.gid or user.uid, home_of(name, user), user.shell, user.gecos))
+    for group in user.groups:
+        yield Call("join", (name, group))
+    if user.password:
+        yield Call("password", (name, Slot(f"secret:{user.password}", release.hashes)))
+
+
+def _faults(
+    host: ResolvedHost, release: Release, users: Mapping[str, UserSpec], groups: Mapping[str, int]
+) -> Iterator[Fault]:
+    for kind, names in (("users", host.spec.users), ("groups", groups)):
+        for name in names:
+            if name in RESERVED:
+                what = f"'{name}' is an account of the system's own"
+                yield Fault((kind, name), "BF090", what, "choose another name")
+    for name in sorted(users.keys() & groups.keys()):
+        hint = f"a user's own group is made with it; write 'gid:' at users.{name}"
+        yield Fault(("groups", name), "BF090", f"'{name}' is a user and a group", hint)
+    uids = [(("users", name, "uid"), user.uid) for name, user in users.items()]
+    gids = [(("users", name, "gid" if user.gid else "uid"), user.gid or user.uid) for name, user in users.items()]
+    gids += [(("groups", name, "gid"), gid) for name, gid in groups.items()]
+    yield from _ids("uid", uids, release)
+    yield from _ids("gid", gids, release)
+    known = GROUPS | users.keys() | groups.keys()
+    for name, user in users.items():
+        for group in user.groups:
+            if group not in known:
+                hint = did_you_mean(group, known) or "declare it under 'groups:'"
+                yield Fault(("users", name, "groups", group), "BF090", f"no group '{group}'", hint)
+
+
+def _ids(kind: str, given: Iterable[tuple[Path, int]], release: Release) -> Iterator[Fault]:
+    """Ids that packages or the kernel use, and ids that two have."""
+    least = release.uid_min
+    first: dict[int, str] = {}
+    for path, number in given:
+        if not least <= number <= _LARGEST or number in _NOBODY:
+            hint = f"choose one from {least} on, but not 65534 or 65535"
+            yield Fault(path, "BF090", f"{kind} {number} is reserved on {release.name}", hint)
+        elif number in first:
+            what = f"{kind} {number} is that of '{first[number]}' already"
+            yield Fault(path, "BF090", what, "give each an id of its own, with 'gid:' for a user's group")
+        first.setdefault(number, path[1])
