@@ -26,8 +26,9 @@ class Release:
     ``@^group``. ``services``: ``firewall --service``. ``fstype``: what its installer formats by default. ``https``:
     the installer speaks TLS. ``hashes``: prefixes of crypt(5) that its libcrypt verifies. ``xen_type``: the guest
     type its stock kernel runs as; EL8 and later are built without CONFIG_XEN_PV and CONFIG_XEN_PVH. ``uefi``,
-    ``secure_boot``: on x86_64. ``x86_level``: of the x86-64 psABI. ``end_of_life``: of its free rebuilds, or of
-    Fedora's schedule, as YYYY-MM.
+    ``secure_boot``: on x86_64. ``memory``: with fewer MiB a network install is refused; its image is kept in memory
+    (MIN_RAM and SQUASHFS_EXTRA_RAM of isys/isys.h, isys/__init__.py, core/hw.py). ``x86_level``: of the x86-64 psABI.
+    ``end_of_life``: of its free rebuilds, or of Fedora's schedule, as YYYY-MM.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Release:
     xen_type: Literal["pv", "hvm"] = "hvm"
     uefi: bool = True
     secure_boot: bool = True
+    memory: int = 1070
     x86_level: int = 1
     end_of_life: str = ""
 
@@ -73,6 +75,7 @@ _EL7 = replace(
     noninteractive=False,
     authconfig=True,
     sshkey=False,
+    memory=670,
     hashes=("$6$", "$5$", "$1$"),
     end_of_life="2024-06",
 )
@@ -92,6 +95,7 @@ _EL6 = replace(
     fstype="ext4",
     xen_type="pv",
     secure_boot=False,
+    memory=384,
     end_of_life="2020-11",
 )
 _EL5 = replace(
@@ -108,6 +112,7 @@ _EL5 = replace(
     fstype="ext3",
     https=False,
     uefi=False,
+    memory=64,
     end_of_life="2017-03",
 )
 _EL10 = replace(

@@ -90,7 +90,7 @@ class Resolver:
     def files(self, name: str) -> set[str]:
         """The files of the site that speak of a host, as far as can be told of a site with problems."""
         site, host = self.site, self.site.hosts[name]
-        files = {"site.yaml", "rules.yaml", host.origin.file}
+        files = {"site.yaml", "rules.yaml", "arrays.yaml", host.origin.file}
         layouts, roles = dict(site.layouts), dict(site.roles)
         profiles = {profile.name: profile.layer for profile in site.profiles.values()}
         try:

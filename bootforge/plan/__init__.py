@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 
-from bootforge.model import DomainPlan, Nic, Plan
+from bootforge.model import DomainPlan, Nic, Plan, StoragePlan
 from bootforge.plan.boot import plan_boot
 from bootforge.plan.domain import plan_domain
 from bootforge.plan.faults import Fault, PlanError
 from bootforge.plan.install import plan_install
 from bootforge.plan.network import plan_nics
 from bootforge.plan.steps import plan_steps
+from bootforge.plan.storage import plan_storage
 from bootforge.releases import RELEASES
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
@@ -25,10 +26,11 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
     nics = plan_nics(site, host, faults)
     boot = plan_boot(host, nics, faults)
     install = plan_install(site, host, nics, faults)
+    storage = plan_storage(site, host, nics, faults)
     domain = plan_domain(host, nics, faults)
     if faults:
         raise PlanError(faults)
-    decided = repr((host.name, release.name, host.spec.roles, nics, boot, install, domain))
+    decided = repr((host.name, release.name, host.spec.roles, nics, boot, install, storage, domain))
     digest = hashlib.sha256(decided.encode()).hexdigest()
     return Plan(
         host=host.name,
@@ -38,18 +40,24 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
         nics=nics,
         boot=boot,
         install=install,
+        storage=storage,
         domain=domain,
         steps=plan_steps(host.name, digest),
-        shape=_shape(decided, host, nics, domain),
+        shape=_shape(decided, host, nics, storage, domain),
     )
 
 
-def _shape(decided: str, host: ResolvedHost, nics: tuple[Nic, ...], domain: DomainPlan | None) -> str:
+def _shape(
+    decided: str, host: ResolvedHost, nics: tuple[Nic, ...], storage: StoragePlan | None, domain: DomainPlan | None
+) -> str:
     """A digest of what was decided but for the values that every host has of its own."""
     own = [host.name.text, host.spec.serial, domain.uuid if domain else None]
     own += [word for nic in nics for word in (nic.mac.text, nic.mac.dashed)]
     own += [str(nic.address.ip) for nic in nics if nic.address]
-    own += [disk.backing for disk in domain.disks] if domain else []
+    own += [*(disk.backing for disk in domain.disks), domain.on, *domain.candidates] if domain else []
+    if storage:
+        own += [storage.initiator, storage.chap.user if storage.chap else None]
+        own += [word for volume in storage.volumes for word in (volume.wwid, volume.target, *volume.shared_by)]
     for number, word in enumerate(own):
         if word:
             decided = decided.replace(word, f"<{number}>")

@@ -12,6 +12,7 @@ from bootforge.naming import Pattern, compile_pattern
 from bootforge.releases import RELEASES
 from bootforge.resources import shipped_texts
 from bootforge.rules import Expression, ExpressionError, compile_expression
+from bootforge.site.arrays import ArraySpec, array_problems, read_arrays
 from bootforge.site.files import read_files, revision, stray_files
 from bootforge.site.kinds import kind_of_model
 from bootforge.site.layer import Layer, Merged, flatten, merge
@@ -70,6 +71,7 @@ class Site:
     environments: tuple[str, ...]
     patterns: tuple[Pattern, ...]
     networks: Mapping[str, NetworkSpec]
+    arrays: Mapping[str, ArraySpec]
     secrets: Mapping[str, SecretSpec]
     policy: PolicySpec
     defaults: Layer
@@ -81,6 +83,7 @@ class Site:
     hosts: Mapping[str, Layer]
     files: Mapping[str, bytes] = field(repr=False)
     origins: Merged = field(repr=False)
+    array_origins: Merged = field(repr=False)
     whole: bool = True
 
     def sites(self) -> tuple[str, ...]:
@@ -148,12 +151,14 @@ class _Loader:
         patterns = self.patterns(settings, origins, {"role": tuple(roles), "env": environments, "site": sites})
         hosts = self.hosts()
         assigns, rules = self.rule_file()
+        arrays, array_origins = read_arrays(self.tree("arrays.yaml"), self.problems)
         site = Site(
             root=self.root,
             revision=revision(self.root, self.files),
             environments=environments,
             patterns=patterns,
             networks=networks,
+            arrays=arrays,
             secrets=settings.secrets if settings else {},
             policy=settings.policy if settings else PolicySpec(),
             whole=settings is not None,
@@ -166,6 +171,7 @@ class _Loader:
             hosts=hosts,
             files=self.files,
             origins=origins,
+            array_origins=array_origins,
         )
         self.check_settings(site)
         return site
@@ -343,6 +349,8 @@ class _Loader:
     # what one file cannot say about itself
 
     def check_settings(self, site: Site) -> None:
+        if site.whole:
+            self.problems += array_problems(site.arrays, site.array_origins, site.networks)
         for name, network in site.networks.items():
             at = ("networks", name)
             for key, value in (
