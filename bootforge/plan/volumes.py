@@ -28,9 +28,7 @@ def _alone(host: ResolvedHost, name: str, spec: VolumeSpec) -> Iterator[Fault]:
     path = ("volumes", name)
     made = spec.mount or spec.fs or spec.vg
     if spec.wwid is None and made:
-        hint = (
-            "'multipath -ll' on a host that sees it prints it; 'scsi_id' of one path too; or a 3 and the array's own id"
-        )
+        hint = "'multipath -ll' on a host that sees it prints it; of many arrays it is a 3 and the volume's own number"
         yield Fault((*path, "wwid"), "BF096", f"volume {name} has no WWID, so it could be any disk", hint)
     elif spec.wwid is None and spec.target is None:
         yield Fault(path, "BF096", f"volume {name} has neither a WWID nor a target", "write 'wwid:' or 'target:'")

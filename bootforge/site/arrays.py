@@ -90,10 +90,11 @@ def read_arrays(node: Node | None, problems: list[Problem]) -> tuple[Mapping[str
 
 
 def array_problems(
-    arrays: Mapping[str, ArraySpec], origins: Merged, networks: Mapping[str, NetworkSpec]
+    arrays: Mapping[str, ArraySpec], origins: Merged, networks: Mapping[str, NetworkSpec], *, whole: bool
 ) -> Iterator[Problem]:
-    """What is wrong with arrays by themselves, among each other, and with the networks that they are on."""
-    for path, message, hint in (*_shapes(arrays), *_places(arrays, networks), *_pools(arrays), *_twice(arrays)):
+    """What is wrong with arrays by themselves, among each other, and with the networks that they are on. ``whole``:
+    nothing else is wrong with the file, so that what is missing was forgotten."""
+    for path, message, hint in (*_shapes(arrays, whole), *_places(arrays, networks), *_pools(arrays), *_twice(arrays)):
         if path not in origins.values:  # a portal without its port, which nobody has to write
             path = (*path[:-1], path[-1].removesuffix(":3260"))
         yield Problem(origins.origin(path, Origin(FILE)), "BF095", message, hint)
@@ -108,11 +109,13 @@ def _portals(array: ArraySpec, name: str) -> Iterator[tuple[Path, Portal]]:
             yield (name, "fabrics", fabric, "portals", str(portal)), portal
 
 
-def _shapes(arrays: Mapping[str, ArraySpec]) -> Iterator[_Finding]:
+def _shapes(arrays: Mapping[str, ArraySpec], whole: bool) -> Iterator[_Finding]:
     for name, array in arrays.items():
         if bool(array.portals) == bool(array.fabrics):
             what = "both 'portals' and 'fabrics'" if array.portals else "neither 'portals' nor 'fabrics'"
-            yield (name,), f"array {name} has {what}", "write 'portals' for one subnet, 'fabrics' for separate networks"
+            hint = "write 'portals' for one subnet, 'fabrics' for separate networks"
+            if array.portals or whole:
+                yield (name,), f"array {name} has {what}", hint
         elif len(array.fabrics) == 1:
             hint = "write 'portals:' for an array on one network, or its other fabric"
             yield (name, "fabrics"), f"array {name} has one fabric", hint

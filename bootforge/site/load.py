@@ -350,7 +350,8 @@ class _Loader:
 
     def check_settings(self, site: Site) -> None:
         if site.whole:
-            self.problems += array_problems(site.arrays, site.array_origins, site.networks)
+            right = not any(problem.origin.file == "arrays.yaml" for problem in self.problems)
+            self.problems += array_problems(site.arrays, site.array_origins, site.networks, whole=right)
         for name, network in site.networks.items():
             at = ("networks", name)
             for key, value in (
