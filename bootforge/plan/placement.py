@@ -12,6 +12,7 @@ from bootforge.plan.fleet import Shared
 from bootforge.resolve import ResolvedHost
 
 Hosts = Mapping[str, ResolvedHost]
+_SHARED = "what two systems write to is destroyed; give each disk a device of its own"
 _DOM0_NEEDS = "a guest needs a disk of its own: dom0 uses this one itself"
 
 
@@ -75,9 +76,7 @@ def shared_devices(hosts: Hosts) -> Iterator[Shared]:
             what = f"{spec.backing} on {parent.name}"
             first = owners.setdefault((parent.name.text, device), (name, path))
             if first != (name, path):
-                yield Shared(
-                    *first, name, path, what, "two guests destroy a disk that both write to; give each its own"
-                )
+                yield Shared(*first, name, path, what, _SHARED)
             elif at := _own(parent, device):
                 yield Shared(parent.name.text, at, name, path, what, _DOM0_NEEDS)
 
