@@ -40,7 +40,7 @@ class PoolSpec(Model):
 
     sessions: Count = Field(description="How many iSCSI sessions the pool bears; for the connection budget.")
     reserved: Count = Field(0, description="How many of them are kept for others; for the connection budget.")
-    warn: Percent = Field(80, description="From how much use on the budget warns, as in 80%.")
+    warn: Percent = Field(80, description="The share in use from which the budget warns, as in 80%.")
 
 
 class ArraySpec(Model):

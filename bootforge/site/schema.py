@@ -118,7 +118,7 @@ class VolumeSpec(Model):
     pool: Name | None = Field(None, description="The array's pool. Default: the only one that the array has.")
     wwid: Wwid | None = Field(
         None,
-        description="What multipath -ll calls it, as in 36090a01820494c580000000000000001; its name gets the alias.",
+        description="What multipath -ll calls it, as in 36090a01820494c580000000000000001; its name is the alias.",
     )
     target: Iqn | None = Field(None, description="Its target's iSCSI name; discovery finds it when none is given.")
     lun: Lun | None = Field(None, description="Its LUN at the target.")
