@@ -149,6 +149,13 @@ def test_one_way_is_one_nic_and_one_portal(tmp_path: Path, policy: str) -> None:
     assert array.paths == (ArrayPath("a", "A", (Portal(IPv4Address("10.9.4.10")),)),)
 
 
+def test_the_first_portal_is_the_lowest_address(tmp_path: Path) -> None:
+    """Not the first as text, which '10' would be before '9'."""
+    generation = san_with(tmp_path, ("[10.9.0.10]", "[10.9.0.10, 10.9.0.9]"), file="arrays.yaml")
+    assert [str(portal) for portal in storage(generation, XEN).arrays[0].paths[0].portals] == ["10.9.0.9:3260"]
+    assert len(storage(generation, EQL).arrays[0].paths[0].portals) == 2
+
+
 def test_a_nic_that_is_not_for_iscsi_is_no_way(san: Generation) -> None:
     names = {iface.name for host in (EQL, TWO, XEN) for iface in storage(san, host).ifaces}
     assert names == {"san0", "san1", "a", "b", "san"}
