@@ -16,6 +16,7 @@ from bootforge.model import Artifact, Path, Plan
 from bootforge.plan import PlanError, make_plan
 from bootforge.plan.fleet import duplicates
 from bootforge.plan.network import plan_network
+from bootforge.plan.placement import place_guests, shared_devices
 from bootforge.render import Engine, render
 from bootforge.render.dhcp import Mode, leases_of, render_dnsmasq
 from bootforge.resolve import ResolvedHost, Resolver, rule_problems
@@ -37,7 +38,7 @@ _CONSEQUENCES = frozenset(
         "BF046",
         "BF048",
     )
-    + ("BF090", "BF091")
+    + ("BF090", "BF091", "BF096", "BF097")
 )
 """Codes of what a host lacks: said only when every file that speaks of it could be read without a problem."""
 
@@ -133,13 +134,17 @@ def _build(root: FilePath | str) -> Generation:
                 for fault in error.faults
             ]
             problems += _causes(found, faulty, resolver, name)
-    for shared in duplicates(plans.values()):
+    if not any(file.startswith("hosts/") for file in faulty):
+        for name, fault in place_guests(hosts, site.hosts):
+            at = hosts[name].merged.origin(fault.path, hosts[name].origin)
+            problems.append(Problem(at, fault.code, fault.message, fault.hint, name))
+    for shared in (*duplicates(plans.values()), *shared_devices(hosts)):
         origin, first = (
             hosts[name].merged.origin(path, hosts[name].origin)
             for name, path in ((shared.second, shared.path), (shared.first, shared.first_path))
         )
         message = f"{shared.what} is {shared.first}'s already, at {first}"
-        problems.append(Problem(origin, "BF050", message, "every host and every nic needs its own", shared.second))
+        problems.append(Problem(origin, "BF050", message, shared.hint, shared.second))
     if problems or engine is None:
         raise SiteError(once(problems))
     by_mac = {nic.mac.text: name for name, plan in plans.items() for nic in plan.nics if nic.mac}

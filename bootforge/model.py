@@ -233,7 +233,8 @@ class DomainDisk:
 
 @dataclass(frozen=True, slots=True)
 class DomainPlan:
-    """A Xen guest of ``type`` pv, pvh or hvm (xl.cfg(5)). ``memory`` in MiB. ``uefi``: an HVM guest's firmware."""
+    """A Xen guest of ``type`` pv, pvh or hvm (xl.cfg(5)). ``memory`` in MiB. ``uefi``: an HVM guest's firmware.
+    ``on`` is the host that it runs on, ``candidates`` are those that it may run on."""
 
     name: str
     type: str
@@ -242,6 +243,92 @@ class DomainPlan:
     vcpus: int
     uefi: bool
     disks: tuple[DomainDisk, ...]
+    on: str | None
+    candidates: tuple[str, ...]
+    autostart: bool
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Portal:
+    """Where a storage array listens; 3260 is iSCSI's port (IANA)."""
+
+    address: IPv4Address
+    port: int = 3260
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Iface:
+    """An open-iscsi record: it binds sessions to one nic and has the nic's name. ``mac`` is its iface.hwaddress, or
+    ``device`` its iface.net_ifacename; one of them is None."""
+
+    name: str
+    mac: Mac | None
+    device: str | None
+    network: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayPath:
+    """One way to an array: the iface and the portals that it may log in to. ``fabric`` of a two-fabric array."""
+
+    iface: str
+    fabric: str | None
+    portals: tuple[Portal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayPlan:
+    """A storage array as one host reaches it. ``vendor`` and ``product`` are what its disks answer to INQUIRY."""
+
+    name: str
+    vendor: str
+    product: str
+    paths: tuple[ArrayPath, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VolumePlan:
+    """A volume of an array and what the host makes of it; ``name`` is also its alias below /dev/mapper.
+
+    ``size`` in MiB. ``group`` and ``logical`` are LVM's names; without them the file system fills the volume."""
+
+    name: str
+    array: str
+    pool: str | None
+    wwid: str | None
+    target: str | None
+    lun: int | None
+    size: int | None
+    group: str | None
+    logical: str | None
+    fstype: str | None
+    mount: str | None
+    shared_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChapPlan:
+    """How host and array prove to each other who they are; the ``mutual`` half is the array's."""
+
+    user: str
+    secret: Slot
+    mutual_user: str | None
+    mutual_secret: Slot | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoragePlan:
+    """A host's storage network: the one value behind iSCSI, multipath, LVM and mounts."""
+
+    policy: str
+    initiator: str | None
+    ifaces: tuple[Iface, ...]
+    arrays: tuple[ArrayPlan, ...]
+    volumes: tuple[VolumePlan, ...]
+    chap: ChapPlan | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +363,7 @@ class Plan:
     nics: tuple[Nic, ...]
     boot: BootArgs
     install: InstallPlan
+    storage: StoragePlan | None
     domain: DomainPlan | None
     steps: tuple[Step, ...]
     local_boot: LocalBoot

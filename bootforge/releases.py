@@ -35,7 +35,7 @@ class Release:
     without CONFIG_XEN_PV and CONFIG_XEN_PVH. ``uefi``, ``secure_boot``: on x86_64. ``grub_linux``: what its signed
     GRUB boots a kernel with by UEFI (Red Hat's installation guides of EL7 to EL9, TFTP servers for UEFI clients).
     ``x86_level``: of the x86-64 psABI. ``memory``: MiB below which its installer gives up when the tree comes by HTTP
-    (anaconda: display.py check_memory, isys.py MIN_RAM and SQUASHFS_EXTRA_RAM); 0 when no source is known.
+    (anaconda: display.py check_memory, isys.py MIN_RAM and SQUASHFS_EXTRA_RAM).
     ``end_of_life``: of its free rebuilds, or of Fedora's schedule, as YYYY-MM.
     """
 
@@ -77,7 +77,7 @@ class Release:
     secure_boot: bool = True
     grub_linux: Literal["linux", "linuxefi"] = "linux"
     x86_level: int = 1
-    memory: int = 320 + 750
+    memory: int = 1070
     end_of_life: str = ""
 
 
@@ -101,6 +101,7 @@ _EL7 = replace(
     noninteractive=False,
     authconfig=True,
     sshkey=False,
+    memory=670,
     hashes=("$6$", "$5$", "$1$"),
     end_of_life="2024-06",
 )
@@ -129,8 +130,8 @@ _EL6 = replace(
     fstype="ext4",
     xen_type="pv",
     secure_boot=False,
-    memory=0,
     grub_linux="linux",
+    memory=384,
     end_of_life="2020-11",
 )
 _EL5 = replace(
@@ -150,6 +151,7 @@ _EL5 = replace(
     fstype="ext3",
     https=False,
     uefi=False,
+    memory=64,
     end_of_life="2017-03",
 )
 _EL10 = replace(

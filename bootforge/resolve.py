@@ -99,7 +99,7 @@ class Resolver:
         """The files of the site that speak of a host, as far as can be told of a site with problems."""
         site, host = self.site, self.site.hosts[name]
         layouts, hardware, roles = dict(site.layouts), dict(site.hardware), dict(site.roles)
-        files = {"site.yaml", "rules.yaml", "repos.yaml", host.origin.file}
+        files = {"site.yaml", "rules.yaml", "repos.yaml", "arrays.yaml", host.origin.file}
         profiles = {profile.name: profile.layer for profile in site.profiles.values()}
         parts = {"profile": profiles, "layout": layouts, "hardware": hardware, "roles": roles}
         try:

@@ -14,6 +14,7 @@ from bootforge.generation import Generation, build_generation
 from tests.support import ROOT, write_site
 
 BASE = ROOT / "tests" / "cases" / "base"
+SAN = BASE.parent / "with" / "san"
 WEB, DB, APP = "web01.prod.den.example.com", "db01.prod.den.example.com", "app01.qa.den.example.com"
 
 
@@ -22,6 +23,16 @@ def site_with(root: Path, files: Mapping[str, str] | None = None, base: Path = B
     site = root / "site"
     shutil.copytree(base, site, dirs_exist_ok=True)
     return write_site(site, files or {})
+
+
+def san_with(root: Path, *changes: tuple[str, str], file: str = "hosts/san.yaml") -> Generation:
+    """The base with a storage network laid over it, and texts of one of its files replaced."""
+    shutil.copytree(SAN, site_with(root), dirs_exist_ok=True)
+    text = (SAN / file).read_text(encoding="utf-8")
+    for old, new in changes:
+        assert old in text, f"{old!r} is not in {file}"
+        text = text.replace(old, new)
+    return build_generation(write_site(root / "site", {file: text}))
 
 
 def generation_with(root: Path, files: Mapping[str, str] | None = None, base: Path = BASE) -> Generation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from datetime import date
 
 from bootforge.errors import Problem
@@ -60,6 +60,13 @@ def _unused(generation: Generation) -> Iterator[Problem]:
         used["key file"].update(file for files in spec.authorized_keys.values() for file in files)
         used["repo"].update(spec.repos)
         used["key file"].update(filter(None, (site.repos[name].gpgkey for name in spec.repos)))
+        chap = (spec.chap.secret, spec.chap.mutual_secret) if spec.chap else ()
+        used["secret"].update(filter(None, chap))
+        storage = generation.plan(host.name.text).storage
+        for volume in storage.volumes if storage else ():
+            used["array"].add(volume.array)
+            used["pool"].add(f"{volume.array}/{volume.pool}")
+    at = site.array_origins
     own: list[tuple[str, Iterable[tuple[str, Origin]]]] = [
         ("role", ((name, layer.origin) for name, layer in site.roles.items())),
         ("profile", ((name, profile.layer.origin) for name, profile in site.profiles.items())),
@@ -67,12 +74,23 @@ def _unused(generation: Generation) -> Iterator[Problem]:
         ("hardware", ((name, layer.origin) for name, layer in site.hardware.items())),
         ("repo", ((name, site.origins.origin(("repos", name), Origin("repos.yaml"))) for name in site.repos)),
         ("secret", ((name, site.origins.origin(("secrets", name), Origin("site.yaml"))) for name in site.secrets)),
+        ("array", ((name, at.origin((name,), Origin("arrays.yaml"))) for name in site.arrays)),
+        ("pool", _pools(generation, used["array"])),
         ("key file", ((name, Origin(name)) for name in site.files if name.startswith("keys/"))),
     ]
     for what, things in own:
         for name, origin in things:
             if name not in used[what] and not origin.file.startswith("shipped:"):
                 yield _warning(origin, "BF062", f"{what} '{name}' is used by no host", "use it, or remove it")
+
+
+def _pools(generation: Generation, arrays: Container[str]) -> Iterator[tuple[str, Origin]]:
+    """The pools of arrays that are used."""
+    site = generation.site
+    for name, array in site.arrays.items():
+        for pool in array.pools if name in arrays else ():
+            at = site.array_origins.origin((name, "pools", pool), Origin("arrays.yaml"))
+            yield f"{name}/{pool}", at
 
 
 def _ended(generation: Generation, today: date) -> Iterator[Problem]:

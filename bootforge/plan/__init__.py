@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from bootforge.model import DomainPlan, Nic, Plan
+from bootforge.model import DomainPlan, Nic, Plan, StoragePlan
 from bootforge.plan.boot import plan_boot
 from bootforge.plan.bringup import installer_nics
 from bootforge.plan.cmdline import check_command_line
@@ -14,6 +14,7 @@ from bootforge.plan.install import plan_install
 from bootforge.plan.machine import check_machine
 from bootforge.plan.network import plan_nics
 from bootforge.plan.steps import plan_steps
+from bootforge.plan.storage import plan_storage
 from bootforge.releases import RELEASES
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
@@ -30,11 +31,12 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
     boot = plan_boot(host, shown, faults)
     check_command_line(host.name, nics, boot, faults)
     install = plan_install(site, host, shown, faults)
+    storage = plan_storage(site, host, nics, faults)
     domain = plan_domain(host, nics, faults)
     check_machine(host, faults)
     if faults:
         raise PlanError(faults)
-    decided = repr((host.name, release.name, host.spec.roles, nics, boot, install, domain))
+    decided = repr((host.name, release.name, host.spec.roles, nics, boot, install, storage, domain))
     digest = hashlib.sha256(decided.encode()).hexdigest()
     return Plan(
         host=host.name,
@@ -44,19 +46,25 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
         nics=nics,
         boot=boot,
         install=install,
+        storage=storage,
         domain=domain,
         steps=plan_steps(host.name, nics, digest),
         local_boot=host.spec.machine.local_boot,
-        shape=_shape(decided, host, nics, domain),
+        shape=_shape(decided, host, nics, storage, domain),
     )
 
 
-def _shape(decided: str, host: ResolvedHost, nics: tuple[Nic, ...], domain: DomainPlan | None) -> str:
+def _shape(
+    decided: str, host: ResolvedHost, nics: tuple[Nic, ...], storage: StoragePlan | None, domain: DomainPlan | None
+) -> str:
     """A digest of what was decided but for the values that every host has of its own."""
     own = [host.name.text, host.spec.serial, domain.uuid if domain else None]
     own += [word for nic in nics if nic.mac for word in (nic.mac.text, nic.mac.dashed)]
     own += [str(address.ip) for nic in nics for address in (nic.address, nic.address6) if address]
-    own += [disk.backing for disk in domain.disks] if domain else []
+    own += [*(disk.backing for disk in domain.disks), domain.on, *domain.candidates] if domain else []
+    if storage:
+        own += [storage.initiator, storage.chap.user if storage.chap else None]
+        own += [word for volume in storage.volumes for word in (volume.wwid, volume.target, *volume.shared_by)]
     for number, word in enumerate(own):
         if word:
             decided = decided.replace(word, f"<{number}>")

@@ -10,6 +10,7 @@ from pathlib import Path as FilePath
 from bootforge.errors import Problem, did_you_mean
 from bootforge.model import Origin
 
+_TOP = ("site.yaml", "rules.yaml", "repos.yaml", "arrays.yaml")
 _MAX_FILE = 4 * 1024 * 1024
 
 
@@ -79,8 +80,8 @@ def stray_files(files: Iterable[str]) -> Iterator[Problem]:
             continue
         if name.endswith(".yml"):
             yield Problem(Origin(name), "BF004", "is not read: its name ends in .yml", "rename it to .yaml")
-        elif not rest and name not in ("site.yaml", "rules.yaml", "repos.yaml"):
-            hint = f"only site.yaml, rules.yaml and repos.yaml stand here; the rest is in {', '.join(places)}"
+        elif not rest and name not in _TOP:
+            hint = f"only {', '.join(_TOP)} stand here; the rest is in {', '.join(places)}"
             yield Problem(Origin(name), "BF004", "is not read", hint)
         elif rest and top not in places:
             yield Problem(Origin(name), "BF004", f"is not read: no directory '{top}'", did_you_mean(top, places))

@@ -12,6 +12,7 @@ from bootforge.naming import Pattern, compile_pattern
 from bootforge.releases import RELEASES
 from bootforge.resources import shipped_texts
 from bootforge.rules import Expression, ExpressionError, compile_expression
+from bootforge.site.arrays import ArraySpec, array_problems, read_arrays
 from bootforge.site.files import read_files, revision, stray_files
 from bootforge.site.kinds import kind_of_model
 from bootforge.site.layer import Layer, Merged, flatten, merge
@@ -77,6 +78,7 @@ class Site:
     environments: tuple[str, ...]
     patterns: tuple[Pattern, ...]
     networks: Mapping[str, NetworkSpec]
+    arrays: Mapping[str, ArraySpec]
     secrets: Mapping[str, SecretSpec]
     repos: Mapping[str, RepoSpec]
     policy: PolicySpec
@@ -90,6 +92,7 @@ class Site:
     hosts: Mapping[str, Layer]
     files: Mapping[str, bytes] = field(repr=False)
     origins: Merged = field(repr=False)
+    array_origins: Merged = field(repr=False)
     whole: bool = True
 
     def sites(self) -> tuple[str, ...]:
@@ -162,12 +165,14 @@ class _Loader:
         hosts = self.hosts()
         assigns, rules = self.rule_file()
         repos, said = read_repos(self.tree("repos.yaml"), self.files, self.problems, self.no_weaker)
+        arrays, array_origins = read_arrays(self.tree("arrays.yaml"), self.problems)
         site = Site(
             root=self.root,
             revision=revision(self.root, self.files),
             environments=environments,
             patterns=patterns,
             networks=networks,
+            arrays=arrays,
             secrets=settings.secrets if settings else {},
             repos=repos,
             policy=settings.policy if settings else PolicySpec(),
@@ -182,6 +187,7 @@ class _Loader:
             hosts=hosts,
             files=self.files,
             origins=replace(origins, values={**origins.values, **said.values}, keys={**origins.keys, **said.keys}),
+            array_origins=array_origins,
         )
         self.check_settings(site)
         return site
@@ -376,6 +382,9 @@ class _Loader:
             self.fault(origin, "BF031", f"network {name} has a server and no 'subnet'", "machines boot over IPv4")
 
     def check_settings(self, site: Site) -> None:
+        if site.whole:
+            right = not any(problem.origin.file == "arrays.yaml" for problem in self.problems)
+            self.problems += array_problems(site.arrays, site.array_origins, site.networks, whole=right)
         for name, network in site.networks.items():
             self.check_network(name, network, site.origins)
         for name, secret in site.secrets.items():

@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, PlainValidator, ValidationInfo, WithJsonSc
 
 from bootforge.addr import Mac, parse_mac
 from bootforge.errors import did_you_mean
-from bootforge.model import HostName
+from bootforge.model import HostName, Portal
 from bootforge.site.kinds import FACTS, SECRET, SET
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -36,6 +36,16 @@ _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}_[A-Z]{2}(\.UTF-8)?")
 _OPTION = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _VALUE = re.compile(r"[A-Za-z0-9._:+-]{1,64}")
+_PERCENT = re.compile(r"([1-9][0-9]?|100)%")
+_LUN = re.compile(r"0|[1-9][0-9]{0,4}")
+_WWID = re.compile(r"3(6[0-9a-f]{31}|[235][0-9a-f]{15})|2([0-9a-f]{16}|[0-9a-f]{24}|[0-9a-f]{32})")
+_IQN = re.compile(r"iqn\.[0-9]{4}-(0[1-9]|1[0-2])\.[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[a-z0-9.:-]+)?")
+_OTHER_ISCSI = re.compile(r"eui\.[0-9a-f]{16}|naa\.([0-9a-f]{16}|[0-9a-f]{32})")
+_FABRIC = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,15}")
+_INQUIRY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 ._/-]*[A-Za-z0-9._/-])?")
+_LVM = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]{0,62}")
+_LVM_OWN = re.compile(r"^snapshot|^pvmove|_([cmrtv]data|[crt]meta|[civ]orig|mlog|[mr]image|pmspare)")
+_CHAP_USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,222}")
 _RANGE = re.compile(r"([0-9.]+) ?- ?([0-9.]+)")
 _MIRROR = re.compile(_URL.pattern + r"(\?[A-Za-z0-9._~:@!&=+,%/-]*)?")
 _ABSOLUTE = re.compile(r"(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+")
@@ -193,6 +203,70 @@ def parse_range(text: str) -> AddressRange:
     if last < first:
         raise ValueError(f"{text!r} ends before it begins; write the lower address first")
     return AddressRange(first, last)
+
+
+def parse_portal(text: str) -> Portal:
+    address, colon, port = text.partition(":")
+    if colon and not (_COUNT.fullmatch(port) and int(port) <= 65535):
+        raise ValueError(f"{text!r} is not a portal; write ADDRESS or ADDRESS:PORT, as in 10.9.0.10:3260")
+    return Portal(_address(address), int(port)) if colon else Portal(_address(address))
+
+
+def parse_percent(text: str) -> int:
+    if not _PERCENT.fullmatch(text):
+        raise ValueError(f"{text!r} is not a percentage; write a whole number from 1% to 100%")
+    return int(text.removesuffix("%"))
+
+
+def parse_lun(text: str) -> int:
+    """SAM-5's flat addressing has 14 bits."""
+    if not _LUN.fullmatch(text) or int(text) > 16383:
+        raise ValueError(f"{text!r} is not a LUN; write a whole number from 0 to 16383")
+    return int(text)
+
+
+def parse_wwid(text: str) -> str:
+    """What scsi_id and multipath call a disk: one digit for the kind of name, 3 for NAA and 2 for EUI-64, then the
+    name in hex (SPC-4 7.8.6; systemd's scsi_id/scsi_serial.c). An NAA 6 name has 32 digits."""
+    lower = text.lower()
+    if not _WWID.fullmatch(lower):
+        bare = re.fullmatch(r"6[0-9a-f]{31}", lower)
+        hint = f"put a 3 before it: 3{lower}" if bare else "'multipath -ll' prints it: a 3 and 32 hex digits, mostly"
+        raise ValueError(f"{text!r} is not a WWID; {hint}")
+    return lower
+
+
+def parse_iqn(text: str) -> str:
+    """An iSCSI name in one of its three forms (RFC 7143 4.2.7.3 to 4.2.7.5), normalised, of 223 bytes at most."""
+    if len(text) > 223 or not (_IQN.fullmatch(text) or _OTHER_ISCSI.fullmatch(text)):
+        hint = "write it in lower case, as in iqn.2008-05.com.example:db01"
+        raise ValueError(f"{text!r} is not an iSCSI name; {hint}")
+    return text
+
+
+def parse_group(text: str) -> str:
+    if not _LVM.fullmatch(text):
+        raise ValueError(f"{text!r} is not a name for LVM; use letters, digits and _ . + -, a letter first")
+    return text
+
+
+def parse_logical(text: str) -> str:
+    """lvm(8), "Valid names", has what LVM keeps for itself."""
+    if reserved := _LVM_OWN.search(text):
+        raise ValueError(f"{text!r} is not a logical volume's name; LVM keeps {reserved[0]!r} for itself")
+    return parse_group(text)
+
+
+def _inquiry(length: int) -> Callable[[str], str]:
+    """A field of standard INQUIRY data (SPC-4 6.6.2), without the blanks that fill it up."""
+
+    def read(text: str) -> str:
+        if len(text) > length or not _INQUIRY.fullmatch(text):
+            hint = f"write what 'lsscsi' shows: at most {length} letters, digits, blanks and . _ / -"
+            raise ValueError(f"{text!r} is not what a disk answers; {hint}")
+        return text
+
+    return read
 
 
 def parse_uuid(text: str) -> str:
@@ -389,6 +463,18 @@ FirewallService = Annotated[str, *_scalar(_matching(_FIREWALL, "a service of a f
 Port = Annotated[str, *_scalar(parse_port)]
 Excluded = Annotated[str, *_scalar(_matching(_EXCLUDED, "a package", "write NAME; * and ? stand for any letters"))]
 Console = Annotated[str, *_scalar(parse_console)]
+PortalText = Annotated[Portal, *_scalar(parse_portal)]
+Percent = Annotated[int, *_scalar(parse_percent, _PERCENT.pattern)]
+Lun = Annotated[int, *_scalar(parse_lun, _LUN.pattern)]
+Wwid = Annotated[str, *_scalar(parse_wwid)]
+Iqn = Annotated[str, *_scalar(parse_iqn)]
+FactsIqn = Annotated[str, *_facts(parse_iqn)]
+Group = Annotated[str, *_scalar(parse_group, _LVM.pattern)]
+Logical = Annotated[str, *_scalar(parse_logical)]
+Vendor = Annotated[str, *_scalar(_inquiry(8))]
+Product = Annotated[str, *_scalar(_inquiry(16))]
+Fabric = Annotated[str, *_scalar(_matching(_FABRIC, "the name of a fabric", "write a letter or a word, as in A"))]
+ChapUser = Annotated[str, *_scalar(_matching(_CHAP_USER, "a name for CHAP", "use letters, digits and . _ : @ -"))]
 SecretName = Annotated[str, SECRET, *_scalar(_matching(_USER, "a name", "use lower-case letters, digits, _ and -"))]
 # fmt: on
 AsSet = (SET, BeforeValidator(elements))

@@ -20,18 +20,25 @@ from bootforge.site.scalars import (
     AsSet,
     Bool,
     BootWord,
+    ChapUser,
     Console,
     Count,
     Device,
     Excluded,
     FactsBootWord,
+    FactsIqn,
     FactsName,
     FactsWord,
     FirewallService,
     Gecos,
+    Group,
+    Host,
     Interface,
+    Iqn,
     Language,
     Level,
+    Logical,
+    Lun,
     MacText,
     MirrorUrl,
     Mtu,
@@ -58,6 +65,7 @@ from bootforge.site.scalars import (
     Uuid,
     VlanId,
     Word,
+    Wwid,
     one_of,
 )
 
@@ -153,6 +161,41 @@ class VmSpec(Model):
     memory: Size = Field(2048, description="Memory.")
     vcpus: Count = Field(1, description="Virtual processors.")
     disks: dict[Name, VmDiskSpec] = Field({}, description="Disks by the guest's device name.")
+    autostart: Bool = Field(
+        False, description="Whether its parent starts it at boot; checked; applied by the parent's guests step."
+    )
+
+
+class VolumeSpec(Model):
+    """A volume of a storage array. It is checked and planned, and applied by the bootstrap's storage steps."""
+
+    array: FactsName = Field(description="The array of arrays.yaml that has it.")
+    pool: Name | None = Field(None, description="The array's pool. Default: the only one that the array has.")
+    wwid: Wwid | None = Field(
+        None,
+        description="What multipath -ll calls it, as in 36090a01820494c580000000000000001; its name is the alias.",
+    )
+    target: Iqn | None = Field(None, description="Its target's iSCSI name; discovery finds it when none is given.")
+    lun: Lun | None = Field(None, description="Its LUN at the target.")
+    size: Size | None = Field(None, description="Its size on the array; checked before anything is written to it.")
+    vg: Group | None = Field(None, description="The volume group that is made of it.")
+    lv: Logical | None = Field(None, description="The logical volume that fills the group.")
+    fs: one_of("ext3", "ext4", "xfs") | None = Field(  # type: ignore[valid-type]
+        None, description="File system type. Default, with a mount point: what the release's installer makes."
+    )
+    mount: Word | None = Field(None, description="Mount point.")
+    shared_by: Annotated[tuple[Host, ...], *AsSet] = Field(
+        (), description="The hosts that may have it besides this one; each says so of the others."
+    )
+
+
+class ChapSpec(Model):
+    """How a host and its arrays prove to each other who they are."""
+
+    user: ChapUser = Field(description="The host's name at the array.")
+    secret: SecretName = Field(description="The host's secret, by name.")
+    mutual_user: ChapUser | None = Field(None, description="The array's name at the host, when it proves itself too.")
+    mutual_secret: SecretName | None = Field(None, description="The array's secret, by name; not the host's.")
 
 
 class MachineSpec(Model):
@@ -286,6 +329,24 @@ class HostSpec(Model):
     filesystems: dict[Name, FilesystemSpec] = Field({}, description="The system's logical volumes by name.")
     nics: dict[Name, NicSpec] = Field({}, description="Network interfaces by name.")
     vm: VmSpec = Field(VmSpec(), description="The virtual machine, when virt is not metal.")
+    on: Host | None = Field(None, description="The host that runs this guest.")
+    candidates: Annotated[tuple[Host, ...], *AsSet] = Field((), description="The hosts that may run this guest.")
+    path_policy: one_of("multipath", "bond", "single") = Field(  # type: ignore[valid-type]
+        "multipath",
+        description="How volumes are reached: over every path, over one bonded nic, over one nic; "
+        "checked and planned; applied by the bootstrap's storage steps.",
+    )
+    initiator: FactsIqn | None = Field(
+        None,
+        description="The host's iSCSI name, as in iqn.2008-05.com.example:db01; without one the installed system "
+        "draws one; applied by the bootstrap's iSCSI step.",
+    )
+    volumes: dict[Name, VolumeSpec] = Field(
+        {}, description="Volumes of arrays by name; checked and planned; applied by the bootstrap's storage steps."
+    )
+    chap: ChapSpec | None = Field(
+        None, description="CHAP to every array; checked and planned; applied by the bootstrap's iSCSI step."
+    )
 
 
 class ProfileHead(Model):

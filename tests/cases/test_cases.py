@@ -2,6 +2,7 @@
 
 A ``.case`` file begins with what it claims. Then, each at the beginning of a line:
 
+``@ with NAME``       the files of with/NAME are laid over base/ first
 ``@ write FILE``      the following lines are the whole file
 ``@ patch FILE``      lines with ``-`` stand in the file once, in one block, and make way for those with ``+``; a block
                       without ``-`` is appended; an empty line parts two blocks
@@ -32,7 +33,7 @@ from tests.support import ROOT_HASH, bootforge
 
 HERE = Path(__file__).parent
 CASES = sorted(HERE.glob("*/*.case"))
-_DIRECTIVE = re.compile(r"^@ (write|patch|escaped|link|delete|check) ?(.*)\n", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^@ (with|write|patch|escaped|link|delete|check) ?(.*)\n", re.MULTILINE)
 WITHOUT_HINT = ("BF006", "BF007")  # what render/engine.py and Jinja say of templates speaks for itself
 _PROBLEM = re.compile(r"^(\S+?):(\d+):(\d+): (error|warning)\[(BF\d{3})\]: (.+)$")
 
@@ -77,6 +78,9 @@ def patched(text: str, body: str) -> str:
 def build(case: Case, site: Path) -> Path:
     shutil.copytree(HERE / "base", site)
     for verb, words, body in case.actions:
+        if verb == "with":
+            shutil.copytree(HERE / "with" / words[0], site, dirs_exist_ok=True)
+            continue
         path = site / words[0]
         path.parent.mkdir(parents=True, exist_ok=True)
         body = body.rstrip("\n").replace("@SITE@", str(site))
@@ -153,8 +157,9 @@ def test_a_transcript_is_fit_for_a_stranger(path: Path) -> None:
 
 def test_the_base_has_no_fault(tmp_path: Path) -> None:
     """What a case reports is its own fault, because the site that it patches has none."""
-    done = bootforge("check", "--site", build(Case("", [], 0, ""), tmp_path / "site"))
-    assert (done.status, done.out, done.err) == (0, "", "")
+    for number, actions in enumerate(([], [("with", ["san"], "")])):
+        done = bootforge("check", "--site", build(Case("", actions, 0, ""), tmp_path / str(number)))
+        assert (done.status, done.out, done.err) == (0, "", "")
 
 
 def test_a_process_says_the_same(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import get_args
 import click
 
 from bootforge.cli import VERBS, cli
-from bootforge.site import schema
+from bootforge.site import arrays, schema
 from bootforge.site.kinds import Atomic, Keyed, Kind, Scalar, SetOf, Struct, kind_of_model
 from tests.support import ROOT
 
@@ -40,6 +40,7 @@ def keys() -> str:
     """Tables of keys: site.yaml, profiles, and what every layer can say about a host."""
     parts = [
         ("site.yaml", schema.SiteFile),
+        ("arrays.yaml, below the name of each array", arrays.ArraySpec),
         ("profiles/NAME.yaml, besides the keys of a host", schema.ProfileHead),
         ("A host: hosts, roles, profiles, layouts, hardware, rules and defaults", schema.HostSpec),
     ]

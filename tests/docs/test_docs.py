@@ -50,6 +50,11 @@ def test_links_lead_somewhere() -> None:
             assert (path.parent / link).exists(), f"{path.name} links to {link}"
 
 
+def test_the_arrays_of_the_documentation_are_tested_ones() -> None:
+    arrays = (ROOT / "tests/cases/with/san/arrays.yaml").read_text()
+    assert f"```yaml\n# arrays.yaml\n{arrays}```\n" in (ROOT / "docs/site.md").read_text()
+
+
 def readme_blocks() -> list[str]:
     return re.findall(r"^ *```sh\n(.*?)^ *```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 

@@ -30,11 +30,12 @@ from bootforge.resolve import ResolvedHost, Resolver
 from bootforge.resources import shipped
 from bootforge.rules import ExpressionError, compile_expression
 from bootforge.site import files as site_files
+from bootforge.site.arrays import ARRAY
 from bootforge.site.kinds import Keyed, Kind, SetOf, Struct, kind_of_model
 from bootforge.site.load import HOST, load_site, read_site
 from bootforge.site.schema import ProfileHead, SiteFile
 from bootforge.site.tree import Map, Node, Seq, Text, parse_yaml
-from tests.sites import BASE
+from tests.sites import BASE, SAN
 from tests.support import EXAMPLE, write_site
 
 Data = Any
@@ -76,7 +77,8 @@ def directory() -> Iterator[Path]:
 def read(root: Path) -> dict[str, Data]:
     """Every YAML file of a site as data, and the shipped profile and layout that it uses with it, so that no line is
     out of reach."""
-    files = {path.relative_to(root).as_posix(): path.read_text() for path in root.rglob("*.yaml")}
+    parts = (BASE, SAN) if root == SAN else (root,)
+    files = {path.relative_to(part).as_posix(): path.read_text() for part in parts for path in part.rglob("*.yaml")}
     words = set(re.findall(r"[a-z0-9-]+", "".join(files.values())))
     for kind, place in (("os", "profiles"), ("layouts", "layouts")):
         for path in (shipped("profiles") / kind).glob("*.yaml"):
@@ -200,6 +202,7 @@ def reordered(site: Mapping[str, Data], by: random.Random) -> dict[str, Data]:
     """The whole site in another order: also hosts over other files, and rules among each other."""
     kinds = {
         "site.yaml": kind_of_model(SiteFile),
+        "arrays.yaml": Keyed(ARRAY),
         "profiles": Struct({**HOST.fields, **kind_of_model(ProfileHead).fields}),
     }
     result: dict[str, Data] = {}
@@ -254,7 +257,7 @@ def test_the_sites_of_these_tests_are_worth_it() -> None:
     assert sum(built) > len(built) // 2
 
 
-@pytest.mark.parametrize("root", [BASE, EXAMPLE], ids=["base", "example"])
+@pytest.mark.parametrize("root", [BASE, EXAMPLE, SAN], ids=["base", "example", "san"])
 @pytest.mark.parametrize("seed", range(5))
 def test_order_means_nothing_to_real_sites(root: Path, seed: int) -> None:
     with directory() as there:
@@ -533,6 +536,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 
 FILES = [
+    "arrays.yaml",
     "site.yaml",
     "rules.yaml",
     "hosts/den.yaml",
@@ -564,7 +568,7 @@ def test_no_text_breaks_the_reader(content: bytes, file: str) -> None:
 @st.composite
 def slips(draw: st.DrawFn) -> tuple[str, str]:
     """A file of the base after a hasty edit: lines lost, doubled, moved, words replaced, characters dropped in."""
-    file = draw(st.sampled_from(FILES[:4]))
+    file = draw(st.sampled_from(FILES[1:5]))
     lines = (BASE / file).read_text().splitlines()
     for _ in range(draw(st.integers(1, 3))):
         place, other = draw(st.integers(0, len(lines) - 1)), draw(st.integers(0, len(lines) - 1))

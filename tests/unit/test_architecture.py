@@ -17,7 +17,7 @@ from pydantic import BaseModel, PlainValidator
 from bootforge.render.engine import Engine, template_problems
 from bootforge.resources import shipped_texts
 from bootforge.serve import http
-from bootforge.site import schema
+from bootforge.site import arrays, schema
 from tests.support import ROOT
 
 ROWS = (
@@ -202,7 +202,8 @@ def _bare(annotation: Any) -> Iterator[str]:
 
 
 def models() -> list[type[BaseModel]]:
-    found = [value for value in vars(schema).values() if isinstance(value, type) and issubclass(value, schema.Model)]
+    every = [value for module in (schema, arrays) for value in vars(module).values() if isinstance(value, type)]
+    found = {value for value in every if issubclass(value, BaseModel) and value.__module__.startswith("bootforge.")}
     assert len(found) > 10
     return [*found]
 
