@@ -207,10 +207,12 @@ class Step:
 class Plan:
     """Every decision for one host, and nothing undecided: rendering it asks no more questions.
 
-    ``shape`` is equal for hosts that differ only in what every host has of its own: names, addresses, serials."""
+    ``state``: planned, active, held or retired. ``shape`` is equal for hosts that differ only in what every host has
+    of its own: names, addresses, serials."""
 
     host: HostName
     release: str
+    state: str
     roles: tuple[str, ...]
     serial: str | None
     nics: tuple[Nic, ...]
@@ -219,6 +221,11 @@ class Plan:
     domain: DomainPlan | None
     steps: tuple[Step, ...]
     shape: str
+
+    @property
+    def retired(self) -> bool:
+        """Whether the machine is gone, so that its addresses may be another's."""
+        return self.state == "retired"
 
     @property
     def boot_nic(self) -> Nic:

@@ -27,7 +27,7 @@ class Release:
     the installer speaks TLS. ``hashes``: prefixes of crypt(5) that its libcrypt verifies. ``xen_type``: the guest
     type its stock kernel runs as; EL8 and later are built without CONFIG_XEN_PV and CONFIG_XEN_PVH. ``uefi``,
     ``secure_boot``: on x86_64. ``x86_level``: of the x86-64 psABI. ``end_of_life``: of its free rebuilds, or of
-    Fedora's schedule, as YYYY-MM.
+    Fedora's schedule, as YYYY-MM. ``releasever``: what yum and dnf call it.
     """
 
     name: str
@@ -58,11 +58,19 @@ class Release:
     secure_boot: bool = True
     x86_level: int = 1
     end_of_life: str = ""
+    releasever: str = ""
 
 
-_EL9 = Release("el9", "Enterprise Linux 9", "RHEL9", x86_level=2, end_of_life="2032-05")
+_EL9 = Release("el9", "Enterprise Linux 9", "RHEL9", x86_level=2, end_of_life="2032-05", releasever="9")
 _EL8 = replace(
-    _EL9, name="el8", title="Enterprise Linux 8", handler="RHEL8", ntp="flag", x86_level=1, end_of_life="2029-05"
+    _EL9,
+    name="el8",
+    title="Enterprise Linux 8",
+    handler="RHEL8",
+    ntp="flag",
+    x86_level=1,
+    end_of_life="2029-05",
+    releasever="8",
 )
 _EL7 = replace(
     _EL8,
@@ -75,6 +83,7 @@ _EL7 = replace(
     sshkey=False,
     hashes=("$6$", "$5$", "$1$"),
     end_of_life="2024-06",
+    releasever="7",
 )
 _EL6 = replace(
     _EL7,
@@ -93,6 +102,7 @@ _EL6 = replace(
     xen_type="pv",
     secure_boot=False,
     end_of_life="2020-11",
+    releasever="6",
 )
 _EL5 = replace(
     _EL6,
@@ -109,6 +119,7 @@ _EL5 = replace(
     https=False,
     uefi=False,
     end_of_life="2017-03",
+    releasever="5",
 )
 _EL10 = replace(
     _EL9,
@@ -118,6 +129,7 @@ _EL10 = replace(
     hashes=("$y$", "$gy$", "$6$", "$5$", "$2b$"),
     x86_level=3,
     end_of_life="2035-05",
+    releasever="10",
 )
 _FEDORA = replace(_EL10, x86_level=1)
 
@@ -130,8 +142,8 @@ RELEASES = {
         _EL8,
         _EL9,
         _EL10,
-        replace(_FEDORA, name="fedora45", title="Fedora 45", handler="F45", end_of_life="2027-11"),
-        replace(_FEDORA, name="fedora46", title="Fedora 46", handler="F46", end_of_life="2028-05"),
+        replace(_FEDORA, name="fedora45", title="Fedora 45", handler="F45", end_of_life="2027-11", releasever="45"),
+        replace(_FEDORA, name="fedora46", title="Fedora 46", handler="F46", end_of_life="2028-05", releasever="46"),
     )
 }
 """Every release that Bootforge installs, by the name that profiles use."""

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bootforge.model import Path, Plan
+from bootforge.resolve import ResolvedHost
+
+_EVERY = "every host and every nic needs its own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,25 +20,55 @@ class Shared:
     second: str
     path: Path
     what: str
+    code: str = "BF050"
+    hint: str = _EVERY
+
+
+Owned = tuple[str, Path, str, str]
+"""A host, a path of it, and the kind and value that only it may have."""
 
 
 def duplicates(plans: Iterable[Plan]) -> Iterator[Shared]:
-    """MAC addresses, addresses, serials and UUIDs that more than one host or nic has."""
+    """MAC addresses, addresses, serials and UUIDs that more than one host or nic has. A retired host has none."""
+    yield from shared(owned for plan in plans if not plan.retired for owned in _unique(plan))
+
+
+def shared(values: Iterable[Owned]) -> Iterator[Shared]:
+    """Values that stand at two places; the first to come is named by every other."""
     owners: dict[tuple[str, str], tuple[str, Path]] = {}
-    for plan in plans:
-        for path, kind, value in _unique(plan):
-            mine = (plan.host.text, path)
-            first = owners.setdefault((kind, value), mine)
-            if first != mine:
-                yield Shared(*first, *mine, f"{kind} {value}")
+    for host, path, kind, value in values:
+        first = owners.setdefault((kind, value), (host, path))
+        if first != (host, path):
+            yield Shared(*first, host, path, f"{kind} {value}")
 
 
-def _unique(plan: Plan) -> Iterator[tuple[Path, str, str]]:
+def _unique(plan: Plan) -> Iterator[Owned]:
+    host = plan.host.text
     for nic in plan.nics:
-        yield ("nics", nic.name, "mac"), "MAC", nic.mac.text
+        yield host, ("nics", nic.name, "mac"), "MAC", nic.mac.text
         if nic.address:
-            yield ("nics", nic.name, "address"), "address", str(nic.address.ip)
+            yield host, ("nics", nic.name, "address"), "address", str(nic.address.ip)
     if plan.serial:
-        yield ("serial",), "serial", plan.serial
+        yield host, ("serial",), "serial", plan.serial
     if plan.domain and plan.domain.uuid:
-        yield ("vm", "uuid"), "UUID", plan.domain.uuid
+        yield host, ("vm", "uuid"), "UUID", plan.domain.uuid
+
+
+def identities(hosts: Iterable[ResolvedHost]) -> Iterator[Shared]:
+    """Ids and initiators that two hosts have, and aliases that are another's name or alias. They outlive a host, so
+    a retired one keeps them."""
+    hosts = list(hosts)
+    yield from shared(
+        (host.name.text, (kind,), kind, value)
+        for host in hosts
+        for kind, value in (("id", host.spec.id), ("initiator", host.spec.initiator))
+        if value
+    )
+    names: dict[str, tuple[str, Path]] = {host.name.text: (host.name.text, ()) for host in hosts}
+    for host in hosts:
+        for alias in host.spec.aliases:
+            mine = (host.name.text, ("aliases", alias.text))
+            first = names.setdefault(alias.text, mine)
+            if first != mine:
+                hint = "remove one: a name leads to one host"
+                yield Shared(*first, *mine, f"alias {alias}", "BF080", hint)

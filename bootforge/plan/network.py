@@ -41,7 +41,7 @@ def _network(site: Site, host: ResolvedHost, name: str, spec: NicSpec, faults: l
         hint = "write the kernel's name, as in 'device: eth0'"
         faults.append(Fault(("nics", name), "BF040", f"{host.release}'s installer knows nics by name only", hint))
     if spec.mac is None:
-        hint = "write 'mac:' at the host"
+        hint = "write 'mac:' at the host" if host.spec.virt == "metal" else "run 'bootforge lock', which draws one"
         faults.append(Fault(("nics", name, "mac"), "BF040", f"nic {name} has no MAC address", hint))
     known = site.networks.get(spec.network)
     if known is None:

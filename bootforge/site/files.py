@@ -79,8 +79,8 @@ def stray_files(files: Iterable[str]) -> Iterator[Problem]:
             continue
         if name.endswith(".yml"):
             yield Problem(Origin(name), "BF004", "is not read: its name ends in .yml", "rename it to .yaml")
-        elif not rest and name not in ("site.yaml", "rules.yaml"):
-            hint = f"only site.yaml and rules.yaml stand here; the rest is in {', '.join(places)}"
+        elif not rest and name not in ("site.yaml", "rules.yaml", "lock.yaml"):
+            hint = f"only site.yaml, rules.yaml and lock.yaml stand here; the rest is in {', '.join(places)}"
             yield Problem(Origin(name), "BF004", "is not read", hint)
         elif rest and top not in places:
             yield Problem(Origin(name), "BF004", f"is not read: no directory '{top}'", did_you_mean(top, places))

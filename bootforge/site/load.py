@@ -13,12 +13,16 @@ from bootforge.releases import RELEASES
 from bootforge.resources import shipped_texts
 from bootforge.rules import Expression, ExpressionError, compile_expression
 from bootforge.site.files import read_files, revision, stray_files
+from bootforge.site.hosts import read_hosts, read_locks, typed_alone
 from bootforge.site.kinds import kind_of_model
 from bootforge.site.layer import Layer, Merged, flatten, merge
-from bootforge.site.scalars import parse_host, parse_name
+from bootforge.site.scalars import parse_name
 from bootforge.site.schema import (
     ASSIGNED,
+    HOST_ONLY,
+    EnvironmentSpec,
     HostSpec,
+    MacsSpec,
     NetworkSpec,
     PolicySpec,
     ProfileHead,
@@ -30,8 +34,16 @@ from bootforge.site.tree import Bad, Entry, Map, Node, Seq, Text, parse_yaml
 from bootforge.site.values import typed
 
 HOST = kind_of_model(HostSpec)
-SETTINGS = tuple(key for key in HOST.fields if key not in ASSIGNED)
-_DECIDED = {key: f"set {key} under 'assign:' in rules.yaml, in 'defaults:' or at the host" for key in ASSIGNED}
+SHARED = tuple(key for key in HOST.fields if key not in HOST_ONLY)
+SETTINGS = tuple(key for key in SHARED if key not in ASSIGNED)
+_OWN = {
+    "id": "'bootforge lock' writes it to lock.yaml; an id of your own stands at the host",
+    "facts": "state them at the host whose name fits no pattern",
+}
+_DECIDED = {
+    **{key: f"set {key} under 'assign:' in rules.yaml, in 'defaults:' or at the host" for key in ASSIGNED},
+    **_OWN,
+}
 _RULE_KEYS = ("name", "why", "when")
 
 
@@ -61,16 +73,17 @@ class Site:
     """A whole site, read and typed layer by layer; nothing is decided yet.
 
     ``revision`` is the git commit of a clean checkout, else a digest of the files. ``files`` holds what hosts may
-    refer to, by path below the site. ``whole`` is false when site.yaml could not be read, so that nothing can be
-    said about hosts.
+    refer to, by path below the site. ``locks`` are the identities of lock.yaml. ``ranged``: places of values that hold
+    a range. ``whole`` is false when site.yaml could not be read, so that nothing can be said about hosts.
     """
 
     root: FilePath
     revision: str
-    environments: tuple[str, ...]
+    environments: Mapping[str, EnvironmentSpec]
     patterns: tuple[Pattern, ...]
     networks: Mapping[str, NetworkSpec]
     secrets: Mapping[str, SecretSpec]
+    macs: MacsSpec
     policy: PolicySpec
     defaults: Layer
     profiles: Mapping[str, Profile]
@@ -79,6 +92,8 @@ class Site:
     assigns: tuple[Rule, ...]
     rules: tuple[Rule, ...]
     hosts: Mapping[str, Layer]
+    locks: Mapping[str, Layer]
+    ranged: Collection[Origin] = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False)
     origins: Merged = field(repr=False)
     whole: bool = True
@@ -143,10 +158,12 @@ class _Loader:
             if (profile := self.profile(name, tree, file))
         }
         networks = settings.networks if settings else {}
-        environments = tuple(sorted(settings.environments)) if settings else ()
+        environments = settings.environments if settings else {}
         sites = tuple(sorted({network.site for network in networks.values() if network.site}))
-        patterns = self.patterns(settings, origins, {"role": tuple(roles), "env": environments, "site": sites})
-        hosts = self.hosts()
+        patterns = self.patterns(
+            settings, origins, {"role": tuple(roles), "env": tuple(sorted(environments)), "site": sites}
+        )
+        hosts = read_hosts(((tree, file) for _, tree, file in self.named("hosts")), self.problems)
         assigns, rules = self.rule_file()
         site = Site(
             root=self.root,
@@ -155,6 +172,7 @@ class _Loader:
             patterns=patterns,
             networks=networks,
             secrets=settings.secrets if settings else {},
+            macs=settings.macs if settings else MacsSpec(),
             policy=settings.policy if settings else PolicySpec(),
             whole=settings is not None,
             defaults=defaults,
@@ -163,11 +181,14 @@ class _Loader:
             roles=roles,
             assigns=assigns,
             rules=rules,
-            hosts=hosts,
+            hosts=hosts.layers,
+            locks=read_locks(self.tree("lock.yaml"), self.problems),
+            ranged=hosts.ranged,
             files=self.files,
             origins=origins,
         )
         self.check_settings(site)
+        self.problems += overlaps(site.networks, origins)
         return site
 
     def site_file(self, node: Node | None) -> tuple[SiteFile | None, Merged, Layer]:
@@ -177,8 +198,9 @@ class _Loader:
             return None, Merged(), Layer("defaults", Origin("site.yaml"))
         tree = node or Map((), Origin("site.yaml"))
         at = next((entry.origin for entry in tree.entries if entry.key == "defaults"), Origin("site.yaml"))
-        defaults = flatten(tree.get("defaults"), HOST, "defaults", at, self.problems)
-        self.typed_alone(defaults)
+        said = tree.get("defaults")
+        defaults = flatten(said, HOST, "defaults", at, self.problems, only=SHARED, elsewhere=_OWN)
+        typed_alone(defaults, self.problems)
         self.plain_keys(entry for entry in tree.entries if entry.key == "defaults")
         rest = Map(tuple(entry for entry in tree.entries if entry.key != "defaults"), tree.origin)
         layer = flatten(rest, kind_of_model(SiteFile), "site.yaml", tree.origin, self.problems, beside=("defaults",))
@@ -219,7 +241,7 @@ class _Loader:
         layer = flatten(
             node, HOST, title, Origin(file), self.problems, only=SETTINGS, elsewhere=_DECIDED, beside=beside
         )
-        self.typed_alone(layer)
+        typed_alone(layer, self.problems)
         return layer
 
     def profile(self, name: str, node: Node | None, file: str) -> Profile | None:
@@ -249,29 +271,6 @@ class _Loader:
                 self.fault(origins.values[("names",)].items[index], "BF016", *_told(error, "name pattern: "))
         return tuple(patterns)
 
-    def hosts(self) -> dict[str, Layer]:
-        hosts: dict[str, Layer] = {}
-        for _, node, file in self.named("hosts"):
-            if node is not None and not isinstance(node, Map):
-                if not isinstance(node, Bad):
-                    self.fault(node.origin, "BF013", f"{file} must be a map of hosts", "write 'NAME: {...}' lines")
-                continue
-            self.plain_keys(node.entries if node else ())
-            for entry in node.entries if node else ():
-                try:
-                    parse_host(entry.key)
-                except ValueError as error:
-                    self.fault(entry.origin, "BF015", *_told(error))
-                    continue
-                if entry.key in hosts:
-                    first = hosts[entry.key].origin
-                    self.fault(entry.origin, "BF005", f"host {entry.key} stands at {first} already", "keep one")
-                    continue
-                layer = flatten(entry.node, HOST, f"host {entry.key}", entry.origin, self.problems)
-                self.typed_alone(layer)
-                hosts[entry.key] = layer
-        return dict(sorted(hosts.items()))
-
     def rule_file(self) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
         node = self.tree("rules.yaml")
         if not isinstance(node, Map):
@@ -283,11 +282,11 @@ class _Loader:
             if entry.key not in ("assign", "rules"):
                 hint = did_you_mean(entry.key, ("assign", "rules"))
                 self.fault(entry.origin, "BF012", f"unknown key '{entry.key}'", hint)
-        settable = {key: f"set {key} under 'rules:'" for key in SETTINGS}
-        return (
-            tuple(self.rules(node.get("assign"), "assign", ASSIGNED, settable)),
-            tuple(self.rules(node.get("rules"), "rule", SETTINGS, _DECIDED)),
-        )
+        settable = {**{key: f"set {key} under 'rules:'" for key in SETTINGS}, **_OWN}
+        assigns = tuple(self.rules(node.get("assign"), "assign", ASSIGNED, settable))
+        rules = tuple(self.rules(node.get("rules"), "rule", SETTINGS, _DECIDED))
+        self.problems += same_names((*assigns, *rules))
+        return assigns, rules
 
     def rules(self, node: Node | None, word: str, only: Iterable[str], elsewhere: Mapping[str, str]) -> Iterable[Rule]:
         key = "assign" if word == "assign" else "rules"
@@ -316,7 +315,7 @@ class _Loader:
             rest, HOST, title, item.origin, self.problems, only=only, elsewhere=elsewhere, beside=_RULE_KEYS
         )
         misspelt = any("'when'" in problem.hint for problem in self.problems[found:])
-        self.typed_alone(layer)
+        typed_alone(layer, self.problems)
         at = texts["when"]
         when = None if isinstance(at, Bad) or (at is None and misspelt) else self.expression(at, item.origin)
         if when and isinstance(at, Text):
@@ -332,13 +331,6 @@ class _Loader:
         except ExpressionError as error:
             self.fault(node.at(error.at), "BF017", f"class expression: {error}", error.hint)
             return None
-
-    # typing
-
-    def typed_alone(self, layer: Layer) -> None:
-        """A layer by itself, so that a typo in a role that nobody uses is found; what it lacks, others may have."""
-        merged = Merged(dict(layer.says), keys=layer.keys)
-        typed(HostSpec, merged, layer.origin, self.problems, alone=True)
 
     # what one file cannot say about itself
 
@@ -370,6 +362,30 @@ class _Loader:
                     f"secret {name} is kept in the site",
                     "keep it outside, in a file of mode 0600",
                 )
+
+
+def same_names(rules: Iterable[Rule]) -> Iterable[Problem]:
+    """Rules that one name would tell apart no more, in ``explain`` and in every message."""
+    first: dict[str, Origin] = {}
+    for rule in rules:
+        at = first.setdefault(rule.name, rule.layer.origin)
+        if at != rule.layer.origin:
+            message = f"a second {rule.name}; the first is at {at}"
+            yield Problem(rule.layer.origin, "BF027", message, "rename one: messages and 'explain' tell rules by name")
+
+
+def overlaps(networks: Mapping[str, NetworkSpec], origins: Merged) -> Iterable[Problem]:
+    """Subnets that have addresses in common, whatever site they are at: an address belongs to one network."""
+    widest: tuple[str, NetworkSpec] | None = None
+    for name, network in sorted(networks.items(), key=lambda one: (one[1].subnet, one[0])):
+        if widest and network.subnet.overlaps(widest[1].subnet):
+            both = (widest[0], name)
+            places = {one: origins.origin(("networks", one, "subnet"), Origin("site.yaml")) for one in both}
+            first, second = sorted(both, key=places.__getitem__)
+            message = f"{networks[second].subnet} overlaps {networks[first].subnet} of {first}, at {places[first]}"
+            yield Problem(places[second], "BF028", message, "give each network addresses of its own")
+        if not widest or network.subnet.broadcast_address > widest[1].subnet.broadcast_address:
+            widest = name, network
 
 
 def _told(error: ValueError, before: str = "") -> tuple[str, str]:

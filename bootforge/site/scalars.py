@@ -18,7 +18,7 @@ from pydantic import BeforeValidator, PlainValidator, ValidationInfo, WithJsonSc
 from bootforge.addr import Mac, parse_mac
 from bootforge.errors import did_you_mean
 from bootforge.model import HostName
-from bootforge.site.kinds import FACTS, SECRET, SET
+from bootforge.site.kinds import FACTS, HEX, SECRET, SET
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -33,6 +33,10 @@ _INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,14}")
 _PACKAGE = re.compile(r"@\^?[A-Za-z0-9][A-Za-z0-9_.+-]*|[A-Za-z0-9][A-Za-z0-9_.+-]*(\.[a-z0-9_]+)?")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}_[A-Z]{2}(\.UTF-8)?")
+_IQN = re.compile(r"iqn\.[0-9]{4}-(0[1-9]|1[0-2])\.[a-z0-9-]+(\.[a-z0-9-]+)*(:[a-z0-9.:-]+)?")
+_MAC_PREFIX = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){2}")
+_HOST_ID = re.compile(r"[0-9a-f]{16}")
+_FACT = re.compile(r"[a-z][a-z0-9_]*")
 _RANGE = re.compile(r"([0-9.]+) ?- ?([0-9.]+)")
 _ONE_WORD = ("one word", "write it without blanks, quotes and backslashes")
 _IPXE_WORD = ("one word of a netboot script", "use letters, digits and . _ ~ : / ? = @ , + % & ( ) [ ] * ! -")
@@ -175,6 +179,14 @@ def parse_range(text: str) -> AddressRange:
     return AddressRange(first, last)
 
 
+def parse_iqn(text: str) -> str:
+    """RFC 7143, 4.2.7.4: ``iqn.``, the month in which a domain was one's own, the domain reversed, then anything of
+    one's own. RFC 3722 leaves lower-case letters, digits, dash, dot and colon; 223 bytes at most."""
+    if not _IQN.fullmatch(text) or len(text) > 223:
+        raise ValueError(f"{text!r} is not an IQN; write it as in iqn.2026-11.com.example.den:web01, in lower case")
+    return text
+
+
 def parse_uuid(text: str) -> str:
     lower = text.lower()
     if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", lower):
@@ -237,11 +249,16 @@ Package = Annotated[str, *_scalar(_matching(_PACKAGE, *_ONE_PACKAGE), _PACKAGE.p
 User = Annotated[str, *_scalar(_matching(_USER, "a name", "use lower-case letters, digits, _ and -"), _USER.pattern)]
 SitePath = Annotated[str, *_scalar(parse_site_path)]
 Device = Annotated[str, *_scalar(parse_device)]
-MacText = Annotated[Mac, *_scalar(_mac)]
+MacText = Annotated[Mac, HEX, *_scalar(_mac)]
+MacPrefix = Annotated[str, *_scalar(_matching(_MAC_PREFIX, "the prefix of a MAC address", "as in 00:16:3e"))]
+HostId = Annotated[str, HEX, *_scalar(_matching(_HOST_ID, "a host's id", "it has 16 hex digits in lower case"))]
+Iqn = Annotated[str, *_scalar(parse_iqn, _IQN.pattern)]
+FactName = Annotated[str, *_scalar(_matching(_FACT, "the name of a fact", "use lower-case letters, digits and _"))]
+FactWord = Annotated[str, *_scalar(_matching(_LABEL, "a fact", "use lower-case letters, digits and dashes"))]
 Address = Annotated[IPv4Address, *_scalar(_address)]
 Subnet = Annotated[IPv4Network, *_scalar(_subnet)]
 Range = Annotated[AddressRange, *_scalar(parse_range)]
-Uuid = Annotated[str, *_scalar(parse_uuid)]
-SecretName = Annotated[str, SECRET, *_scalar(_matching(_USER, "a name", "use lower-case letters, digits, _ and -"))]
+Uuid = Annotated[str, HEX, *_scalar(parse_uuid)]
+SecretName = Annotated[str, SECRET, *_facts(_matching(_USER, "a name", "use lower-case letters, digits, _ and -"))]
 # fmt: on
 AsSet = (SET, BeforeValidator(elements))

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from bootforge.classes import possible_classes
 from bootforge.errors import NotFound, SiteError, UsageError
 from bootforge.generation import build_generation
-from bootforge.resolve import ResolvedHost, Resolver, possible_classes
+from bootforge.resolve import ResolvedHost, Resolver
 from bootforge.site.load import load_site
 from tests.sites import APP, DB, WEB, base, generation_with, problems_with, site_with
 from tests.support import write_site
