@@ -56,12 +56,13 @@ class Stated:
         found = sorted((int(one.subnet.network_address), name) for name, one in self.site.networks.items())
         self._starts, self._names = [start for start, _ in found], [name for _, name in found]
 
-    def classes(self, host: str, facts: Facts, own: Iterable[Layer]) -> frozenset[str]:
-        """Facts and domains of the name, and the networks that the host's own layers name or have addresses in."""
+    def classes(self, host: str, facts: Facts, words: Facts, own: Iterable[Layer]) -> frozenset[str]:
+        """Facts and domains of the name, and the networks that the host's own layers name (with ``words`` for
+        ``{fact}``) or have addresses in."""
         domain = host.partition(".")[2]
         if domain not in self._by_domain:
             self._by_domain[domain] = frozenset(class_name("domain", one.replace(".", "_")) for one in domains(host))
-        return self._by_domain[domain].union(fact_classes(facts), self._networks(facts, own))
+        return self._by_domain[domain].union(fact_classes(facts), self._networks(words, own))
 
     def _networks(self, facts: Facts, own: Iterable[Layer]) -> Iterator[str]:
         for layer in own:

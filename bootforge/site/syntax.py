@@ -15,6 +15,7 @@ _BEGINNINGS = tuple(f"while scanning {what}" for what in ("an anchor", "an alias
 _SISTERS = "or indent it as its sisters are"
 _ADVICE = (
     ("found a tab character", "a tab cannot indent", "indent with spaces"),
+    ("unexpected ':'", "a value in braces that holds a ':' before a bracket", "quote it"),
     ("mapping values are not allowed", "a second ':' in one value", f"quote a text that holds ': ', {_SISTERS}"),
     ("could not find expected ':'", "a line without a key", "write 'key: value', with a blank after the colon"),
     ("end of stream", "this quote is never closed", "close it"),
