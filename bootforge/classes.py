@@ -56,26 +56,25 @@ class Stated:
         found = sorted((int(one.subnet.network_address), name) for name, one in self.site.networks.items())
         self._starts, self._names = [start for start, _ in found], [name for _, name in found]
 
-    def classes(self, host: str, facts: Facts, words: Facts, own: Iterable[Layer]) -> frozenset[str]:
-        """Facts and domains of the name, and the networks that the host's own layers name (with ``words`` for
+    def classes(self, host: str, facts: Facts, words: Facts, own: Layer) -> frozenset[str]:
+        """Facts and domains of the name, and the networks that the host's own lines name (with ``words`` for
         ``{fact}``) or have addresses in."""
         domain = host.partition(".")[2]
         if domain not in self._by_domain:
             self._by_domain[domain] = frozenset(class_name("domain", one.replace(".", "_")) for one in domains(host))
         return self._by_domain[domain].union(fact_classes(facts), self._networks(words, own))
 
-    def _networks(self, facts: Facts, own: Iterable[Layer]) -> Iterator[str]:
-        for layer in own:
-            for path, said in layer.says.items():
-                if len(path) != 3 or path[0] != "nics" or not isinstance(said.value, str):
-                    continue
-                name = ""
-                if path[2] == "network":
-                    name = CAPTURE.sub(lambda found: facts.get(found[1], "?"), said.value)
-                elif path[2] == "address":
-                    name = self._holding(said.value)
-                if name in self.site.networks:
-                    yield class_name("net", name)
+    def _networks(self, facts: Facts, own: Layer) -> Iterator[str]:
+        for path, said in own.says.items():
+            if len(path) != 3 or path[0] != "nics" or not isinstance(said.value, str):
+                continue
+            name = ""
+            if path[2] == "network":
+                name = CAPTURE.sub(lambda found: facts.get(found[1], "?"), said.value)
+            elif path[2] == "address":
+                name = self._holding(said.value)
+            if name in self.site.networks:
+                yield class_name("net", name)
 
     def _holding(self, address: str) -> str:
         """The network whose subnet holds an address, '' when there is none. Subnets do not overlap."""

@@ -66,7 +66,7 @@ class Resolver:
         layer = self.site.hosts[name]
         lock = self.site.locks.get(name, _NO_LOCK)
         facts = self.facts(name, layer)
-        stated = self.stated.classes(name, facts, {**facts, **self.branch(facts)}, (layer, lock))
+        stated = self.stated.classes(name, facts, {**facts, **self.branch(facts)}, layer)
         chosen = self.assign(name, facts, layer, stated)
         profile = self.part(name, layer, chosen, "profile", self.site.profiles)
         layout = self.part(name, layer, chosen, "layout", self.site.layouts)
@@ -106,7 +106,7 @@ class Resolver:
         profiles = {profile.name: profile.layer for profile in site.profiles.values()}
         try:
             facts = self.facts(name, host)
-            chosen = self.assign(name, facts, host, self.stated.classes(name, facts, facts, (host,))).values
+            chosen = self.assign(name, facts, host, self.stated.classes(name, facts, facts, host)).values
         except SiteError:
             return files.union(layer.origin.file for part in (layouts, roles, profiles) for layer in part.values())
         names = [(path[0], path[-1] if len(path) > 1 else str(said.value)) for path, said in chosen.items()]

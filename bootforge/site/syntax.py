@@ -15,7 +15,6 @@ _BEGINNINGS = tuple(f"while scanning {what}" for what in ("an anchor", "an alias
 _SISTERS = "or indent it as its sisters are"
 _ADVICE = (
     ("found a tab character", "a tab cannot indent", "indent with spaces"),
-    ("unexpected ':'", "a value in braces that holds a ':' before a bracket", "quote it"),
     ("mapping values are not allowed", "a second ':' in one value", f"quote a text that holds ': ', {_SISTERS}"),
     ("could not find expected ':'", "a line without a key", "write 'key: value', with a blank after the colon"),
     ("end of stream", "this quote is never closed", "close it"),
@@ -26,6 +25,7 @@ _ADVICE = (
     ("node content", "{} cannot stand here", f"quote a value that holds braces or quotes, {_SISTERS}"),
     ("block sequence entries", "no '- ' can stand here", "begin a list in a line of its own, or write [a, b]"),
     ("escape", "no such escape in double quotes", "use single quotes, in which a backslash is a backslash"),
+    ("unexpected ':'", "a value in braces that holds a ':' before a bracket", "quote it"),
     ("expected <document start>", "the document ended above", "remove the line '...'"),
 )
 """A part of libyaml's message, what is wrong, and the remedy; {} is what stands at the place."""
