@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path as FilePath
 
+from bootforge.classes import rule_problems
 from bootforge.errors import NotFound, Problem, SiteError, did_you_mean
-from bootforge.model import Artifact, Path, Plan
+from bootforge.model import Artifact, Origin, Path, Plan
 from bootforge.plan import PlanError, make_plan
-from bootforge.plan.fleet import duplicates
+from bootforge.plan.fleet import Shared, duplicates, identities
 from bootforge.plan.network import plan_network
 from bootforge.plan.placement import place_guests, shared_devices
 from bootforge.render import Engine, render
 from bootforge.render.dhcp import Mode, leases_of, render_dnsmasq
-from bootforge.resolve import ResolvedHost, Resolver, rule_problems
+from bootforge.resolve import ResolvedHost, Resolver
 from bootforge.site.load import Site, read_site
 
 _CONSEQUENCES = frozenset(
@@ -45,7 +47,7 @@ _CONSEQUENCES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """``hosts`` and ``plans`` by name; ``by_mac`` has every nic of every host."""
+    """``hosts`` and ``plans`` by name; ``by_mac`` has every nic of every host that is not retired."""
 
     site: Site
     engine: Engine
@@ -83,7 +85,8 @@ class Generation:
     def dnsmasq(self, mode: Mode) -> str:
         """The fleet's configuration for dnsmasq."""
         networks = [plan_network(name, spec) for name, spec in self.site.networks.items()]
-        leases = [lease for plan in self.plans.values() for lease in leases_of(plan)]
+        there = [plan for plan in self.plans.values() if not plan.retired]
+        leases = [lease for plan in there for lease in leases_of(plan)]
         return render_dnsmasq(networks, leases, mode, self.engine)
 
     def origin_problem(self, host: str, path: Path, code: str, message: str, hint: str = "") -> Problem:
@@ -118,7 +121,7 @@ def _build(root: FilePath | str) -> Generation:
     except SiteError as error:
         problems += error.problems
     if not site.whole:
-        raise SiteError(once(problems))
+        raise SiteError(once(problems, site.ranged))
     resolver = Resolver(site)
     hosts: dict[str, ResolvedHost] = {}
     plans: dict[str, Plan] = {}
@@ -138,17 +141,22 @@ def _build(root: FilePath | str) -> Generation:
         for name, fault in place_guests(hosts, site.hosts):
             at = hosts[name].merged.origin(fault.path, hosts[name].origin)
             problems.append(Problem(at, fault.code, fault.message, fault.hint, name))
-    for shared in (*duplicates(plans.values()), *shared_devices(hosts)):
+    twice = chain(duplicates(plans.values()), identities(hosts.values()), shared_devices(hosts))
+    problems += shared_problems(twice, hosts)
+    if problems or engine is None:
+        raise SiteError(once(problems, site.ranged))
+    by_mac = {nic.mac.text: name for name, plan in plans.items() if not plan.retired for nic in plan.nics if nic.mac}
+    return Generation(site, engine, hosts, plans, by_mac)
+
+
+def shared_problems(found: Iterable[Shared], hosts: Mapping[str, ResolvedHost]) -> Iterator[Problem]:
+    """Values that two hosts have, each at the line of the second, with the line of the first."""
+    for one in found:
         origin, first = (
             hosts[name].merged.origin(path, hosts[name].origin)
-            for name, path in ((shared.second, shared.path), (shared.first, shared.first_path))
+            for name, path in ((one.second, one.path), (one.first, one.first_path))
         )
-        message = f"{shared.what} is {shared.first}'s already, at {first}"
-        problems.append(Problem(origin, "BF050", message, shared.hint, shared.second))
-    if problems or engine is None:
-        raise SiteError(once(problems))
-    by_mac = {nic.mac.text: name for name, plan in plans.items() for nic in plan.nics if nic.mac}
-    return Generation(site, engine, hosts, plans, by_mac)
+        yield Problem(origin, one.code, f"{one.what} is {one.first}'s already, at {first}", one.hint, one.second)
 
 
 def _causes(found: Iterable[Problem], faulty: Collection[str], resolver: Resolver, name: str) -> list[Problem]:
@@ -157,11 +165,13 @@ def _causes(found: Iterable[Problem], faulty: Collection[str], resolver: Resolve
     return [problem for problem in found if not (doubtful and problem.code in _CONSEQUENCES)]
 
 
-def once(problems: list[Problem]) -> list[Problem]:
-    """One problem for each place and message; the hosts that share it are counted in its message."""
+def once(problems: list[Problem], ranged: Collection[Origin] = ()) -> list[Problem]:
+    """One problem for each place and message; the hosts that share it are counted in its message. A value with a range
+    (``ranged``: their places) is told with its first host's message, because every host's is another."""
     grouped: dict[tuple[object, ...], list[Problem]] = {}
     for problem in problems:
-        grouped.setdefault((problem.origin, problem.code, problem.message), []).append(problem)
+        message = "" if problem.origin in ranged else problem.message
+        grouped.setdefault((problem.origin, problem.code, message), []).append(problem)
     found = []
     for same in grouped.values():
         hosts = sorted({problem.host for problem in same if problem.host})

@@ -353,11 +353,12 @@ LocalBoot = Literal["exit-1", "exit", "sanboot"]
 class Plan:
     """Every decision for one host, and nothing undecided: rendering it asks no more questions.
 
-    ``local_boot``: what iPXE does to boot the disk. ``shape`` is equal for hosts that differ only in what every host
-    has of its own: names, addresses, serials."""
+    ``state``: planned, active, held or retired. ``local_boot``: what iPXE does to boot the disk. ``shape`` is equal
+    for hosts that differ only in what every host has of its own: names, addresses, serials."""
 
     host: HostName
     release: str
+    state: str
     roles: tuple[str, ...]
     serial: str | None
     nics: tuple[Nic, ...]
@@ -368,6 +369,11 @@ class Plan:
     steps: tuple[Step, ...]
     local_boot: LocalBoot
     shape: str
+
+    @property
+    def retired(self) -> bool:
+        """Whether the machine is gone, so that its addresses may be another's."""
+        return self.state == "retired"
 
     @property
     def boot_nic(self) -> Nic:

@@ -14,6 +14,9 @@ from functools import cached_property
 
 from bootforge.errors import did_you_mean
 
+DECIDED = ("branch", "release", "releasever", "arch")
+"""Facts that the environment and the profile state, so that no name may."""
+
 CAPTURE = re.compile(r"\{([a-z][a-z0-9_]*)(?::([a-z]+))?\}")
 _LABEL = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _WORD = "[a-z](?:[a-z0-9-]*[a-z])?"
@@ -86,6 +89,8 @@ def compile_pattern(source: str, alphabets: Mapping[str, Collection[str]]) -> Pa
     stated = [part[0] for part in parts if isinstance(part, tuple)] + list(constants)
     if twice := next((name for name in stated if stated.count(name) > 1), None):
         raise ValueError(f"fact '{twice}' is stated twice; rename one capture")
+    if taken := next((name for name in stated if name in DECIDED), None):
+        raise ValueError(f"fact '{taken}' is stated by the profile or the environment; rename the capture")
     for part in parts:
         if isinstance(part, str) and (bad := re.search(r"[^a-z0-9.-]", part)):
             raise ValueError(f"{bad[0]!r} cannot be in a name; write lower case, and captures as {{role}} or {{n:int}}")

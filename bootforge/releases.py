@@ -36,7 +36,8 @@ class Release:
     GRUB boots a kernel with by UEFI (Red Hat's installation guides of EL7 to EL9, TFTP servers for UEFI clients).
     ``x86_level``: of the x86-64 psABI. ``memory``: MiB below which its installer gives up when the tree comes by HTTP
     (anaconda: display.py check_memory, isys.py MIN_RAM and SQUASHFS_EXTRA_RAM).
-    ``end_of_life``: of its free rebuilds, or of Fedora's schedule, as YYYY-MM.
+    ``end_of_life``: of its free rebuilds, or of Fedora's schedule, as YYYY-MM. ``releasever``: what yum and dnf call
+    it.
     """
 
     name: str
@@ -79,9 +80,10 @@ class Release:
     x86_level: int = 1
     memory: int = 1070
     end_of_life: str = ""
+    releasever: str = ""
 
 
-_EL9 = Release("el9", "Enterprise Linux 9", "RHEL9", x86_level=2, end_of_life="2032-05")
+_EL9 = Release("el9", "Enterprise Linux 9", "RHEL9", x86_level=2, end_of_life="2032-05", releasever="9")
 _EL8 = replace(
     _EL9,
     name="el8",
@@ -91,6 +93,7 @@ _EL8 = replace(
     grub_linux="linuxefi",
     x86_level=1,
     end_of_life="2029-05",
+    releasever="8",
 )
 _EL7 = replace(
     _EL8,
@@ -104,6 +107,7 @@ _EL7 = replace(
     memory=670,
     hashes=("$6$", "$5$", "$1$"),
     end_of_life="2024-06",
+    releasever="7",
 )
 _EL6 = replace(
     _EL7,
@@ -133,6 +137,7 @@ _EL6 = replace(
     grub_linux="linux",
     memory=384,
     end_of_life="2020-11",
+    releasever="6",
 )
 _EL5 = replace(
     _EL6,
@@ -153,6 +158,7 @@ _EL5 = replace(
     uefi=False,
     memory=64,
     end_of_life="2017-03",
+    releasever="5",
 )
 _EL10 = replace(
     _EL9,
@@ -163,6 +169,7 @@ _EL10 = replace(
     hashes=("$y$", "$gy$", "$6$", "$5$", "$2b$"),
     x86_level=3,
     end_of_life="2035-05",
+    releasever="10",
 )
 _FEDORA = replace(_EL10, x86_level=1)
 
@@ -175,8 +182,8 @@ RELEASES = {
         _EL8,
         _EL9,
         _EL10,
-        replace(_FEDORA, name="fedora45", title="Fedora 45", handler="F45", end_of_life="2027-11"),
-        replace(_FEDORA, name="fedora46", title="Fedora 46", handler="F46", end_of_life="2028-05"),
+        replace(_FEDORA, name="fedora45", title="Fedora 45", handler="F45", end_of_life="2027-11", releasever="45"),
+        replace(_FEDORA, name="fedora46", title="Fedora 46", handler="F46", end_of_life="2028-05", releasever="46"),
     )
 }
 """Every release that Bootforge installs, by the name that profiles use."""

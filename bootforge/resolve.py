@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import NoReturn, TypeVar
 
+from bootforge.classes import Stated, own_facts
 from bootforge.errors import NotFound, Problem, SiteError, did_you_mean
 from bootforge.model import Assertion, Facts, HostName, Origin, Path, Trail
-from bootforge.naming import CAPTURE
+from bootforge.naming import CAPTURE, DECIDED
 from bootforge.releases import RELEASES
 from bootforge.rules import class_name
 from bootforge.site.kinds import Atomic, Kind, Scalar, kind_at
@@ -27,6 +28,7 @@ from bootforge.site.values import Typer
 T = TypeVar("T")
 _CHOSEN = ASSIGNED + DECLARED
 _SETTINGS = frozenset(HOST.fields) - set(_CHOSEN)
+_NO_LOCK = Layer("lock", Origin("lock.yaml"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,20 @@ class Resolver:
     site: Site
     shared: dict[tuple[object, ...], Merged] = field(default_factory=dict)
     typer: Typer[HostSpec] = field(default_factory=lambda: Typer(HostSpec))
+    stated: Stated = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.stated = Stated(self.site)
 
     def resolve(self, name: str) -> ResolvedHost:
         """The host of that name. Raises NotFound, or SiteError with everything that is wrong with it."""
         if name not in self.site.hosts:
             raise NotFound(f"no host {name!r}", did_you_mean(name, self.site.hosts))
         layer = self.site.hosts[name]
-        facts = self.facts(name, layer.origin)
-        chosen = self.assign(name, facts, layer)
+        lock = self.site.locks.get(name, _NO_LOCK)
+        facts = self.facts(name, layer)
+        stated = self.stated.classes(name, facts, {**facts, **self.branch(facts)}, layer)
+        chosen = self.assign(name, facts, layer, stated)
         profile = self.part(name, layer, chosen, "profile", self.site.profiles)
         layout = self.part(name, layer, chosen, "layout", self.site.layouts)
         named = ("hardware",) in chosen.values
@@ -74,11 +82,14 @@ class Resolver:
             if role not in self.site.roles:
                 at = chosen.values[("roles", role)].origin
                 _fail(at, "BF021", f"no role '{role}'", did_you_mean(role, self.site.roles), name)
-        classes = self.classes(facts, chosen, profile, roles)
+        classes = self.classes(stated, chosen, profile, roles)
         rules = tuple(rule for rule in self.site.rules if rule.when(classes))
-        merged = merge(self.below_host(profile, layout, model, roles, rules), [_only(layer, _SETTINGS)])
+        merged = self.below_host(profile, layout, model, roles, rules)
+        if lock.says:
+            merged = merge(merged, [_of_nics_that_are(lock, merged, layer)])
+        merged = merge(merged, [_only(layer, _SETTINGS)])
         merged = _joined(chosen, merged)
-        merged = self.interpolate(merged, {**facts, "release": profile.release, "arch": profile.arch}, name)
+        merged = self.interpolate(merged, {**facts, **self.branch(facts), **_of_profile(profile)}, name)
         problems = [replace(problem, host=name) for problem in merged.problems]
         spec = self.typer.typed(merged, layer.origin, problems, name)
         if problems or spec is None:
@@ -99,32 +110,57 @@ class Resolver:
         """The files of the site that speak of a host, as far as can be told of a site with problems."""
         site, host = self.site, self.site.hosts[name]
         layouts, hardware, roles = dict(site.layouts), dict(site.hardware), dict(site.roles)
-        files = {"site.yaml", "rules.yaml", "repos.yaml", "arrays.yaml", host.origin.file}
+        files = {"site.yaml", "rules.yaml", "repos.yaml", "arrays.yaml", "lock.yaml", host.origin.file}
         profiles = {profile.name: profile.layer for profile in site.profiles.values()}
         parts = {"profile": profiles, "layout": layouts, "hardware": hardware, "roles": roles}
         try:
-            chosen = self.assign(name, self.facts(name, host.origin), host).values
+            facts = self.facts(name, host)
+            chosen = self.assign(name, facts, host, self.stated.classes(name, facts, facts, host)).values
         except SiteError:
             return files.union(layer.origin.file for part in parts.values() for layer in part.values())
         names = [(path[0], path[-1] if len(path) > 1 else str(said.value)) for path, said in chosen.items()]
         return files.union(parts[key][word].origin.file for key, word in names if word in parts.get(key, ()))
 
-    def facts(self, name: str, origin: Origin) -> dict[str, str]:
-        """What the name states. Raises SiteError when it has the form of a pattern, but not its words."""
+    def facts(self, name: str, host: Layer) -> dict[str, str]:
+        """What the name states, or the host itself where its name fits no pattern. Raises SiteError when the name has
+        the form of a pattern, but not its words, and for facts that cannot be."""
+        own = own_facts(host)
         for pattern in self.site.patterns:
             if (facts := pattern.parse(name)) is not None:
+                if own:
+                    hint = f"the pattern {pattern.source} states them"
+                    _fail(host.keys[("facts",)], "BF081", "facts of a host whose name states them", hint, name)
                 return facts
+        if own:
+            self.check_facts(own, host, name)
+            return own
         why = next((near for pattern in self.site.patterns if (near := pattern.near_miss(name))), "")
         if self.site.patterns:
             message, _, hint = why.partition("; ")
             forms = ", ".join(pattern.source for pattern in self.site.patterns)
-            _fail(origin, "BF022", message or "the name fits no pattern", hint or f"patterns: {forms}", name)
+            hint = hint or f"write 'facts: {{role: ...}}' at the host, or rename it; patterns: {forms}"
+            _fail(host.origin, "BF022", message or "the name fits no pattern", hint, name)
         return {}
 
-    def assign(self, name: str, facts: Facts, host: Layer) -> Merged:
+    def check_facts(self, facts: Facts, host: Layer, name: str) -> None:
+        """Facts that a host states itself are of the same words as those of names. Raises SiteError."""
+        words = {"role": self.site.roles, "env": self.site.environments, "site": self.site.sites()}
+        for fact, value in facts.items():
+            at = host.says[("facts", fact)].origin
+            if fact in DECIDED:
+                _fail(at, "BF081", f"fact '{fact}' is not a host's to state", "its profile or environment does", name)
+            if fact in words and value not in words[fact]:
+                hint = did_you_mean(value, words[fact]) or f"the site declares no {fact}"
+                _fail(at, "BF081", f"no {fact} '{value}'", hint, name)
+
+    def branch(self, facts: Facts) -> dict[str, str]:
+        """The branch of the host's environment, as a fact."""
+        env = facts.get("env", "")
+        return {"branch": self.site.environments[env].branch or env} if env in self.site.environments else {}
+
+    def assign(self, name: str, facts: Facts, host: Layer, classes: frozenset[str]) -> Merged:
         """Hardware, profile, layout, roles, classes and virt: defaults, then the name's role, assignments, the host."""
         merged = merge(Merged(), [_only(self.site.defaults, _CHOSEN)])
-        classes = frozenset(_fact_classes(facts) | _hardware_class(merge(merged, [_only(host, DECLARED)])))
         if role := facts.get("role"):
             said = Assertion(role, "set", host.origin, "name")
             merged = merge(merged, [Layer("name", host.origin, {("roles", role): said})])
@@ -144,13 +180,14 @@ class Resolver:
             _fail(said.origin, "BF021", f"no {key} '{said.value}'", did_you_mean(said.value, known), name)
         return known[said.value]
 
-    def classes(self, facts: Facts, chosen: Merged, profile: Profile, roles: tuple[str, ...]) -> frozenset[str]:
-        """The derivation table: everything that a rule can test about a host (docs/site.md)."""
+    def classes(
+        self, stated: frozenset[str], chosen: Merged, profile: Profile, roles: tuple[str, ...]
+    ) -> frozenset[str]:
+        """The derivation table: everything that a rule can test about a host (classes.py, docs/site.md)."""
         virt = chosen.values.get(("virt",))
         return frozenset(
             {
-                *_fact_classes(facts),
-                *_hardware_class(chosen),
+                *stated,
                 *(class_name("role", role) for role in roles),
                 *(class_name(path[1]) for path in chosen.values if path[0] == "classes"),
                 class_name("virt", str(virt.value) if virt else "metal"),
@@ -193,61 +230,6 @@ class Resolver:
         return replace(merged, values=values)
 
 
-def possible_classes(site: Site) -> set[str]:
-    """Every class that some host of the site could be of, by the same table."""
-    layers = [site.defaults, *site.hosts.values(), *(rule.layer for rule in site.assigns)]
-    return {
-        *_named_classes(site),
-        *(class_name(path[1]) for layer in layers for path in layer.says if path[0] == "classes"),
-        *(class_name("virt", word) for word in ("metal", "xen")),
-        *RELEASES,
-        *(profile.arch for profile in site.profiles.values()),
-    }
-
-
-def rule_problems(site: Site) -> list[Problem]:
-    """Rules that test a class which no host can be of, or which is not yet decided when they are asked."""
-    known = possible_classes(site)
-    problems = []
-    for rule in (*site.assigns, *site.rules):
-        for word, at in rule.when.classes:
-            if word not in known:
-                hint = did_you_mean(word, known) or "facts of names give classes such as role_db"
-                message = f"{rule.name}: no host can be of class '{word}'"
-                problems.append(Problem(rule.text.at(at), "BF018", message, hint))
-    named = _named_classes(site)
-    for rule in site.assigns:
-        for word, at in rule.when.classes:
-            if word in known and word not in named:
-                message = f"{rule.name} tests '{word}', which is what assign decides"
-                hint = "test what names state, or set it under 'rules:'"
-                problems.append(Problem(rule.text.at(at), "BF024", message, hint))
-    return problems
-
-
-def _named_classes(site: Site) -> set[str]:
-    """Every class that a name of the site could state, or its hardware."""
-    parsed = [facts for host in site.hosts for pattern in site.patterns if (facts := pattern.parse(host))]
-    return {
-        *(class_name("hw", model) for model in site.hardware),
-        *(class_name("role", role) for role in site.roles),
-        *(class_name("env", env) for env in site.environments),
-        *(class_name("site", place) for place in site.sites()),
-        *(word for facts in parsed for word in _fact_classes(facts)),
-        *(class_name(fact, value) for pattern in site.patterns for fact, value in pattern.constants.items()),
-    }
-
-
-def _fact_classes(facts: Facts) -> set[str]:
-    """The classes of a name's facts; a number gives none."""
-    return {class_name(fact, value) for fact, value in facts.items() if not value.isdigit()}
-
-
-def _hardware_class(chosen: Merged) -> set[str]:
-    said = chosen.values.get(("hardware",))
-    return {class_name("hw", str(said.value))} if said else set()
-
-
 @cache
 def _takes_facts(path: Path) -> bool:
     kind: Kind = kind_at(HOST, path)
@@ -261,6 +243,25 @@ def _fill(text: str, facts: Facts, said: Assertion, name: str) -> str:
         return facts[match[1]]
 
     return CAPTURE.sub(value, text)
+
+
+def _of_profile(profile: Profile) -> dict[str, str]:
+    """The facts that a profile states."""
+    releasever = RELEASES[profile.release].releasever
+    return {"release": profile.release, "releasever": releasever, "arch": profile.arch}
+
+
+def _of_nics_that_are(lock: Layer, below: Merged, host: Layer) -> Layer:
+    """A lock without the nics that the host has no more: an identity makes no nic."""
+    nics = [path for path in lock.keys if path[0] == "nics" and len(path) == 2]
+    gone = {path[1] for path in nics if path not in below.keys and path not in host.keys}
+    if not gone:
+        return lock
+    return replace(
+        lock,
+        says={path: said for path, said in lock.says.items() if path[0] != "nics" or path[1] not in gone},
+        keys={path: at for path, at in lock.keys.items() if path[0] != "nics" or path[1:2] and path[1] not in gone},
+    )
 
 
 def _joined(first: Merged, second: Merged) -> Merged:

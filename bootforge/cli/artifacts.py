@@ -68,11 +68,11 @@ def write_all(hosts: Mapping[str, Mapping[str, Artifact]], output: Path) -> int:
     quiet = not sys.stderr.isatty()
     for host, artifacts in track(hosts.items(), "rendering", console=Console(stderr=True), disable=quiet):
         for artifact in artifacts.values():
-            written += _write(output / host / artifact.name, artifact.text.encode())
+            written += write_file(output / host / artifact.name, artifact.text.encode())
     return written
 
 
-def _write(path: Path, content: bytes) -> bool:
+def write_file(path: Path, content: bytes) -> bool:
     """Whether the file had to be written; a reader sees the old content or the new, never a part."""
     try:
         if path.is_file() and path.read_bytes() == content:

@@ -62,7 +62,7 @@ def load(site: Path) -> Generation:
 
 def selected(generation: Generation, words: Sequence[str]) -> list[str]:
     """The hosts that the words name, all of them without words. Raises NotFound, UsageError."""
-    from bootforge.resolve import possible_classes
+    from bootforge.classes import possible_classes
     from bootforge.select import select_hosts
 
     classes = {name: host.classes for name, host in generation.hosts.items()}

@@ -15,9 +15,10 @@ import click
 
 from bootforge.cli import options
 from bootforge.cli.output import plain, print_json, print_table, when
-from bootforge.errors import NotFound, did_you_mean
+from bootforge.errors import NotFound, UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from bootforge.generation import Generation
     from bootforge.store import EventRow, HostStatus, Store
 
 _SPAN = re.compile(r"([1-9][0-9]{0,5})([smhd])")
@@ -67,13 +68,15 @@ def serve(site: Path, bind: str, http_port: int, tftp_port: int, store: str | No
 def arm(hosts: tuple[str, ...], ttl: float, why: str, site: Path, store: str | None, as_json: bool) -> None:
     """Permit HOSTS to be installed, once and for a while. Their disks will be wiped.
 
-    Prints each kickstart's URL. It is a secret for as long as the permission lasts.
+    A host that is planned, held or retired is refused, and then none is armed. Prints each kickstart's URL. It is a
+    secret for as long as the permission lasts.
     """
     from bootforge.plan.cmdline import kickstart_path
     from bootforge.state import default_store, server_key
 
     generation = options.load(site)
     names = options.selected(generation, hosts)
+    _refuse_others(generation, names)
     key = server_key(store or default_store())
     with _store(store) as opened:
         grants = opened.arm(names, ttl=ttl, why=why, by=_who(), tokens=key.token)
@@ -86,6 +89,15 @@ def arm(hosts: tuple[str, ...], ttl: float, why: str, site: Path, store: str | N
         print_json(rows)
     else:
         print_table(("host", "armed until", "kickstart"), ((r["host"], when(r["expires"]), r["url"]) for r in rows))
+
+
+def _refuse_others(generation: Generation, names: Iterable[str]) -> None:
+    """Only active hosts may be wiped. Raises UsageError that names the others, so that none of them all is armed."""
+    others = [f"{name} is {plan.state}" for name in names if (plan := generation.plan(name)).state != "active"]
+    if others:
+        more = f", and {len(others) - 3} others are not active" if len(others) > 3 else ""
+        hint = "leave it out, or say 'state: active' in the site; nothing was armed"
+        raise UsageError(", ".join(others[:3]) + more, hint)
 
 
 @click.command()

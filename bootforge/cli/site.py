@@ -96,7 +96,7 @@ def hosts(hosts: tuple[str, ...], site: Path, as_json: bool) -> None:
     if as_json:
         print_json(rows)
     else:
-        header = ("name", "profile", "release", "roles", "classes", "mac", "address")
+        header = ("name", "state", "profile", "release", "roles", "classes", "mac", "address")
         print_table(header, ([_cell(row[key]) for key in header] for row in rows))
 
 
@@ -117,6 +117,9 @@ def _host_row(generation: Generation, name: str) -> dict[str, Any]:
         "address": str(nic.address.ip) if nic.address else None,
         "virt": host.spec.virt,
         "hardware": host.spec.hardware,
+        "state": host.spec.state,
+        "aliases": [alias.text for alias in host.spec.aliases],
+        "labels": dict(sorted(host.spec.labels.items())),
     }
 
 
@@ -132,8 +135,9 @@ def show(host: str, stage: str, site: Path, as_json: bool) -> None:
     resolved = generation.host(host)
     value: Any
     if stage == "resolved":
-        facts = {"release": resolved.release, "arch": resolved.arch, "facts": dict(resolved.facts)}
-        value = {"name": host, **facts, **plain(resolved.spec), "classes": resolved.classes}
+        stated = {"facts": dict(resolved.facts), "classes": resolved.classes}
+        decided = {"release": resolved.release, "arch": resolved.arch, "facts": {}}
+        value = {"name": host, **decided, **plain(resolved.spec), **stated}
     elif stage == "plan":
         value = generation.plan(host)
     else:

@@ -26,4 +26,4 @@ def lint(
     for name in hosts:
         problems += lint_plan(generation, name)
     problems += lint_artifacts(generation, hosts, exhaustive=exhaustive)
-    yield from sorted(once(problems))
+    yield from sorted(once(problems, generation.site.ranged))

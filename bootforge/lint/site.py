@@ -17,6 +17,7 @@ def lint_site(generation: Generation, today: date) -> Iterator[Problem]:
     yield from _dead_rules(generation)
     yield from _dead_defaults(generation)
     yield from _unused(generation)
+    yield from _locked_in_vain(generation)
     yield from _ended(generation, today)
 
 
@@ -91,6 +92,19 @@ def _pools(generation: Generation, arrays: Container[str]) -> Iterator[tuple[str
         for pool in array.pools if name in arrays else ():
             at = site.array_origins.origin((name, "pools", pool), Origin("arrays.yaml"))
             yield f"{name}/{pool}", at
+
+
+def _locked_in_vain(generation: Generation) -> Iterator[Problem]:
+    """Identities that no host has: of a name that is gone, or of a nic."""
+    for name, layer in generation.site.locks.items():
+        if name not in generation.hosts:
+            hint = "was it renamed? Rename the key here, and it keeps its identity; remove the lines if it is gone"
+            yield _warning(layer.origin, "BF082", f"no host {name} has this identity", hint)
+            continue
+        for path, origin in layer.keys.items():
+            if path[0] == "nics" and len(path) == 2 and path[1] not in generation.hosts[name].spec.nics:
+                hint = "was it renamed? Rename the key here; remove the line if it is gone"
+                yield _warning(origin, "BF082", f"{name} has no nic {path[1]}", hint)
 
 
 def _ended(generation: Generation, today: date) -> Iterator[Problem]:

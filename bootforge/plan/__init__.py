@@ -41,6 +41,7 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
     return Plan(
         host=host.name,
         release=release.name,
+        state=host.spec.state,
         roles=host.spec.roles,
         serial=host.spec.serial,
         nics=nics,

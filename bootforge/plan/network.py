@@ -26,7 +26,7 @@ def plan_nics(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[Nic,
         faults += found
         return ()
     before = len(faults)
-    networks = _networks(site, specs, faults)
+    networks = _networks(site, host, faults)
     if len(faults) > before:
         return ()
     boot = _boot_nic(host, networks, faults)
@@ -88,15 +88,15 @@ def plan_network(name: str, spec: NetworkSpec) -> Network:
     )
 
 
-def _networks(site: Site, specs: Mapping[str, NicSpec], faults: list[Fault]) -> dict[str, Network]:
+def _networks(site: Site, host: ResolvedHost, faults: list[Fault]) -> dict[str, Network]:
     """The network of each nic: its own, else that of the bond or bridge that it is a port of."""
+    specs = host.spec.nics
     above = masters(specs)
     found: dict[str, Network] = {}
     for name, spec in specs.items():
         if spec.kind in ("physical", "bmc") and spec.mac is None:
-            faults.append(
-                Fault(("nics", name, "mac"), "BF040", f"nic {name} has no MAC address", "write 'mac:' at the host")
-            )
+            hint = "write 'mac:' at the host" if host.spec.virt == "metal" else "run 'bootforge lock', which draws one"
+            faults.append(Fault(("nics", name, "mac"), "BF040", f"nic {name} has no MAC address", hint))
         holder = name
         while specs[holder].network is None and holder in above:
             holder = above[holder]

@@ -76,9 +76,9 @@ def shared_devices(hosts: Hosts) -> Iterator[Shared]:
             what = f"{spec.backing} on {parent.name}"
             first = owners.setdefault((parent.name.text, device), (name, path))
             if first != (name, path):
-                yield Shared(*first, name, path, what, _SHARED)
+                yield Shared(*first, name, path, what, hint=_SHARED)
             elif at := _own(parent, device):
-                yield Shared(parent.name.text, at, name, path, what, _DOM0_NEEDS)
+                yield Shared(parent.name.text, at, name, path, what, hint=_DOM0_NEEDS)
 
 
 def _own(parent: ResolvedHost, device: str) -> Path | None:

@@ -143,7 +143,8 @@ def chain(server: Server) -> Response:
 
 
 def netboot(server: Server, mac: str) -> Response:
-    """The boot permission: the installer for an armed host, the local disk for every other machine."""
+    """The boot permission: the installer for an armed host that is active still, the local disk for every other
+    machine."""
     served = server.keeper.current
     try:
         asked = parse_mac(mac).text
@@ -159,7 +160,7 @@ def netboot(server: Server, mac: str) -> Response:
             log.error("%s is unknown, and that could not be recorded: %s", asked, error)
         return _local(served, asked)
     plan = served.generation.plan(host)
-    if plan.boot_mac.text != asked:
+    if plan.boot_mac.text != asked or plan.state != "active":
         return _local(served, host, plan.local_boot)
     armed = any(one.state in _ARMED for one in server.store.status([host]))
     if armed and not _can_seal(server, served, plan):

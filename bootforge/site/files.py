@@ -10,7 +10,7 @@ from pathlib import Path as FilePath
 from bootforge.errors import Problem, did_you_mean
 from bootforge.model import Origin
 
-_TOP = ("site.yaml", "rules.yaml", "repos.yaml", "arrays.yaml")
+_TOP = ("site.yaml", "rules.yaml", "repos.yaml", "arrays.yaml", "lock.yaml")
 _MAX_FILE = 4 * 1024 * 1024
 
 

@@ -25,12 +25,14 @@ class Mark:
 SET = Mark("set")
 FACTS = Mark("facts")
 SECRET = Mark("secret")
+HEX = Mark("hex")
 
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
     facts: bool = False
     secret: bool = False
+    hexadecimal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def _kind(annotation: Any, marks: frozenset[Mark] = frozenset()) -> Kind:
         inner = [arg for arg in args if arg is not NoneType]
         return _kind(inner[0], marks) if len(inner) == 1 else Scalar(facts=FACTS in marks)
     if SECRET in marks:
-        return Scalar(secret=True)
+        return Scalar(facts=FACTS in marks, secret=True)
     if origin is tuple:
         item = _kind(args[0], marks - {SET})
         return SetOf() if SET in marks else Atomic(facts=isinstance(item, Scalar) and item.facts)
@@ -85,7 +87,7 @@ def _kind(annotation: Any, marks: frozenset[Mark] = frozenset()) -> Kind:
         return Keyed(_kind(args[1]))
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return kind_of_model(annotation)
-    return Scalar(facts=FACTS in marks)
+    return Scalar(facts=FACTS in marks, hexadecimal=HEX in marks)
 
 
 def kind_at(kind: Kind, path: tuple[str, ...]) -> Kind:

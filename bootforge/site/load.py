@@ -14,14 +14,18 @@ from bootforge.resources import shipped_texts
 from bootforge.rules import Expression, ExpressionError, compile_expression
 from bootforge.site.arrays import ArraySpec, array_problems, read_arrays
 from bootforge.site.files import read_files, revision, stray_files
+from bootforge.site.hosts import read_hosts, read_locks, typed_alone
 from bootforge.site.kinds import kind_of_model
 from bootforge.site.layer import Layer, Merged, flatten, merge
 from bootforge.site.repos import read_repos
-from bootforge.site.scalars import parse_host, parse_name
+from bootforge.site.scalars import parse_name
 from bootforge.site.schema import (
     ASSIGNED,
     DECLARED,
+    HOST_ONLY,
+    EnvironmentSpec,
     HostSpec,
+    MacsSpec,
     NetworkSpec,
     PolicySpec,
     ProfileHead,
@@ -29,14 +33,23 @@ from bootforge.site.schema import (
     SecretSpec,
     SiteFile,
 )
+from bootforge.site.settings import network_problems, secret_problems
 from bootforge.site.syntax import end_of
 from bootforge.site.tree import Bad, Entry, Map, Node, Seq, Text, parse_yaml
-from bootforge.site.values import Typer, typed
+from bootforge.site.values import typed
 
 HOST = kind_of_model(HostSpec)
-SETTINGS = tuple(key for key in HOST.fields if key not in (*ASSIGNED, *DECLARED))
-_SAID = {key: f"write '{key}:' at the host or in 'defaults:', so that 'assign:' may test it" for key in DECLARED}
-_DECIDED = _SAID | {key: f"set {key} under 'assign:' in rules.yaml, in 'defaults:' or at the host" for key in ASSIGNED}
+SHARED = tuple(key for key in HOST.fields if key not in HOST_ONLY)
+SETTINGS = tuple(key for key in SHARED if key not in (*ASSIGNED, *DECLARED))
+_OWN = {
+    "id": "'bootforge lock' writes it to lock.yaml; an id of your own stands at the host",
+    "facts": "state them at the host whose name fits no pattern",
+    **{key: f"write '{key}:' at the host or in 'defaults:', so that 'assign:' may test it" for key in DECLARED},
+}
+_DECIDED = {
+    **{key: f"set {key} under 'assign:' in rules.yaml, in 'defaults:' or at the host" for key in ASSIGNED},
+    **_OWN,
+}
 _RULE_KEYS = ("name", "why", "when")
 
 
@@ -67,20 +80,21 @@ class Rule:
 class Site:
     """A whole site, read and typed layer by layer; nothing is decided yet.
 
-    ``repos`` may hold ``{fact}`` in its URLs: which facts there are depends on the host. ``revision`` is the git
-    commit of a clean checkout, else a digest of the files. ``files`` holds what hosts may
-    refer to, by path below the site. ``whole`` is false when site.yaml could not be read, so that nothing can be
-    said about hosts.
+    ``repos`` may hold ``{fact}`` in its URLs: which facts there are depends on the host. ``locks`` are the identities
+    of lock.yaml. ``ranged``: places of values that hold a range. ``revision`` is the git commit of a clean checkout,
+    else a digest of the files. ``files`` holds what hosts may refer to, by path below the site. ``whole`` is false
+    when site.yaml could not be read, so that nothing can be said about hosts.
     """
 
     root: FilePath
     revision: str
-    environments: tuple[str, ...]
+    environments: Mapping[str, EnvironmentSpec]
     patterns: tuple[Pattern, ...]
     networks: Mapping[str, NetworkSpec]
     arrays: Mapping[str, ArraySpec]
     secrets: Mapping[str, SecretSpec]
     repos: Mapping[str, RepoSpec]
+    macs: MacsSpec
     policy: PolicySpec
     defaults: Layer
     profiles: Mapping[str, Profile]
@@ -90,6 +104,8 @@ class Site:
     assigns: tuple[Rule, ...]
     rules: tuple[Rule, ...]
     hosts: Mapping[str, Layer]
+    locks: Mapping[str, Layer]
+    ranged: Collection[Origin] = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False)
     origins: Merged = field(repr=False)
     array_origins: Merged = field(repr=False)
@@ -121,7 +137,6 @@ class _Loader:
     def __init__(self, root: FilePath) -> None:
         self.root = root
         self.problems: list[Problem] = []
-        self.typer = Typer(HostSpec)
         self.files = read_files(root, self.problems)
 
     def tree(self, name: str) -> Node | None:
@@ -159,10 +174,12 @@ class _Loader:
             if (profile := self.profile(name, tree, file))
         }
         networks = settings.networks if settings else {}
-        environments = tuple(sorted(settings.environments)) if settings else ()
+        environments = settings.environments if settings else {}
         sites = tuple(sorted({network.site for network in networks.values() if network.site}))
-        patterns = self.patterns(settings, origins, {"role": tuple(roles), "env": environments, "site": sites})
-        hosts = self.hosts()
+        patterns = self.patterns(
+            settings, origins, {"role": tuple(roles), "env": tuple(sorted(environments)), "site": sites}
+        )
+        hosts = read_hosts(((tree, file) for _, tree, file in self.named("hosts")), self.problems)
         assigns, rules = self.rule_file()
         repos, said = read_repos(self.tree("repos.yaml"), self.files, self.problems, self.no_weaker)
         arrays, array_origins = read_arrays(self.tree("arrays.yaml"), self.problems)
@@ -175,6 +192,7 @@ class _Loader:
             arrays=arrays,
             secrets=settings.secrets if settings else {},
             repos=repos,
+            macs=settings.macs if settings else MacsSpec(),
             policy=settings.policy if settings else PolicySpec(),
             whole=settings is not None,
             defaults=defaults,
@@ -184,12 +202,18 @@ class _Loader:
             roles=roles,
             assigns=assigns,
             rules=rules,
-            hosts=hosts,
+            hosts=hosts.layers,
+            locks=read_locks(self.tree("lock.yaml"), self.problems),
+            ranged=hosts.ranged,
             files=self.files,
             origins=replace(origins, values={**origins.values, **said.values}, keys={**origins.keys, **said.keys}),
             array_origins=array_origins,
         )
-        self.check_settings(site)
+        if site.whole:
+            right = not any(problem.origin.file == "arrays.yaml" for problem in self.problems)
+            self.problems += array_problems(site.arrays, site.array_origins, site.networks, whole=right)
+        self.problems += network_problems(site.networks, origins)
+        self.problems += secret_problems(site.secrets, origins, self.root)
         return site
 
     def site_file(self, node: Node | None) -> tuple[SiteFile | None, Merged, Layer]:
@@ -199,8 +223,9 @@ class _Loader:
             return None, Merged(), Layer("defaults", Origin("site.yaml"))
         tree = node or Map((), Origin("site.yaml"))
         at = next((entry.origin for entry in tree.entries if entry.key == "defaults"), Origin("site.yaml"))
-        defaults = flatten(tree.get("defaults"), HOST, "defaults", at, self.problems)
-        self.typed_alone(defaults)
+        said = tree.get("defaults")
+        defaults = flatten(said, HOST, "defaults", at, self.problems, only=SHARED, elsewhere=_OWN)
+        typed_alone(defaults, self.problems)
         self.plain_keys(entry for entry in tree.entries if entry.key == "defaults")
         rest = Map(tuple(entry for entry in tree.entries if entry.key != "defaults"), tree.origin)
         layer = flatten(rest, kind_of_model(SiteFile), "site.yaml", tree.origin, self.problems, beside=("defaults",))
@@ -241,7 +266,7 @@ class _Loader:
         layer = flatten(
             node, HOST, title, Origin(file), self.problems, only=SETTINGS, elsewhere=_DECIDED, beside=beside
         )
-        self.typed_alone(layer)
+        typed_alone(layer, self.problems)
         return layer
 
     def profile(self, name: str, node: Node | None, file: str) -> Profile | None:
@@ -271,29 +296,6 @@ class _Loader:
                 self.fault(origins.values[("names",)].items[index], "BF016", *_told(error, "name pattern: "))
         return tuple(patterns)
 
-    def hosts(self) -> dict[str, Layer]:
-        hosts: dict[str, Layer] = {}
-        for _, node, file in self.named("hosts"):
-            if node is not None and not isinstance(node, Map):
-                if not isinstance(node, Bad):
-                    self.fault(node.origin, "BF013", f"{file} must be a map of hosts", "write 'NAME: {...}' lines")
-                continue
-            self.plain_keys(node.entries if node else ())
-            for entry in node.entries if node else ():
-                try:
-                    parse_host(entry.key)
-                except ValueError as error:
-                    self.fault(entry.origin, "BF015", *_told(error))
-                    continue
-                if entry.key in hosts:
-                    first = hosts[entry.key].origin
-                    self.fault(entry.origin, "BF005", f"host {entry.key} stands at {first} already", "keep one")
-                    continue
-                layer = flatten(entry.node, HOST, f"host {entry.key}", entry.origin, self.problems)
-                self.typed_alone(layer)
-                hosts[entry.key] = layer
-        return dict(sorted(hosts.items()))
-
     def rule_file(self) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
         node = self.tree("rules.yaml")
         if not isinstance(node, Map):
@@ -305,11 +307,11 @@ class _Loader:
             if entry.key not in ("assign", "rules"):
                 hint = did_you_mean(entry.key, ("assign", "rules"))
                 self.fault(entry.origin, "BF012", f"unknown key '{entry.key}'", hint)
-        settable = _SAID | {key: f"set {key} under 'rules:'" for key in SETTINGS}
-        return (
-            tuple(self.rules(node.get("assign"), "assign", ASSIGNED, settable)),
-            tuple(self.rules(node.get("rules"), "rule", SETTINGS, _DECIDED)),
-        )
+        settable = {**{key: f"set {key} under 'rules:'" for key in SETTINGS}, **_OWN}
+        assigns = tuple(self.rules(node.get("assign"), "assign", ASSIGNED, settable))
+        rules = tuple(self.rules(node.get("rules"), "rule", SETTINGS, _DECIDED))
+        self.problems += same_names((*assigns, *rules))
+        return assigns, rules
 
     def rules(self, node: Node | None, word: str, only: Iterable[str], elsewhere: Mapping[str, str]) -> Iterable[Rule]:
         key = "assign" if word == "assign" else "rules"
@@ -338,7 +340,7 @@ class _Loader:
             rest, HOST, title, item.origin, self.problems, only=only, elsewhere=elsewhere, beside=_RULE_KEYS
         )
         misspelt = any("'when'" in problem.hint for problem in self.problems[found:])
-        self.typed_alone(layer)
+        typed_alone(layer, self.problems)
         at = texts["when"]
         when = None if isinstance(at, Bad) or (at is None and misspelt) else self.expression(at, item.origin)
         if when and isinstance(at, Text):
@@ -355,56 +357,15 @@ class _Loader:
             self.fault(node.at(error.at), "BF017", f"class expression: {error}", error.hint)
             return None
 
-    # typing
 
-    def typed_alone(self, layer: Layer) -> None:
-        """A layer by itself, so that a typo in a role that nobody uses is found; what it lacks, others may have."""
-        self.typer.check(Merged(layer.says, keys=layer.keys), layer.origin, self.problems)
-
-    # what one file cannot say about itself
-
-    def check_network(self, name: str, network: NetworkSpec, origins: Merged) -> None:
-        at = ("networks", name)
-        if network.subnet is None and network.subnet6 is None:
-            origin = origins.origin(at, Origin("site.yaml"))
-            self.fault(origin, "BF031", f"network {name} has no subnet", "write 'subnet: 10.2.0.0/20', or 'subnet6:'")
-        ends = [("range", end) for end in network.range or ()]
-        for key, value in (("gateway", network.gateway), *ends, ("gateway6", network.gateway6)):
-            subnet = network.subnet6 if key == "gateway6" else network.subnet
-            origin = origins.origin((*at, key), Origin("site.yaml"))
-            if value and subnet is None:
-                family = "subnet6" if key == "gateway6" else "subnet"
-                self.fault(origin, "BF031", f"network {name} has '{key}' and no '{family}'", f"write '{family}:'")
-            elif value and subnet and value not in subnet:
-                self.fault(origin, "BF031", f"{value} is not in {subnet}", f"that is {name}'s subnet")
-        if network.server and network.subnet is None:
-            origin = origins.origin((*at, "server"), Origin("site.yaml"))
-            self.fault(origin, "BF031", f"network {name} has a server and no 'subnet'", "machines boot over IPv4")
-
-    def check_settings(self, site: Site) -> None:
-        if site.whole:
-            right = not any(problem.origin.file == "arrays.yaml" for problem in self.problems)
-            self.problems += array_problems(site.arrays, site.array_origins, site.networks, whole=right)
-        for name, network in site.networks.items():
-            self.check_network(name, network, site.origins)
-        for name, secret in site.secrets.items():
-            origin = site.origins.origin(("secrets", name, "file"), Origin("site.yaml"))
-            if sum(map(bool, (secret.file, secret.env, secret.command))) != 1:
-                self.fault(origin, "BF032", f"secret {name} needs one source", "give 'file', 'env' or 'command'")
-            elif secret.file and not secret.file.startswith("/"):
-                self.fault(
-                    origin,
-                    "BF032",
-                    f"secret {name}: {secret.file!r} is not an absolute path",
-                    "keep it outside the site",
-                )
-            elif secret.file and FilePath(secret.file).resolve().is_relative_to(self.root.resolve()):
-                self.fault(
-                    origin,
-                    "BF032",
-                    f"secret {name} is kept in the site",
-                    "keep it outside, in a file of mode 0600",
-                )
+def same_names(rules: Iterable[Rule]) -> Iterable[Problem]:
+    """Rules that one name would tell apart no more, in ``explain`` and in every message."""
+    first: dict[str, Origin] = {}
+    for rule in rules:
+        at = first.setdefault(rule.name, rule.layer.origin)
+        if at != rule.layer.origin:
+            message = f"a second {rule.name}; the first is at {at}"
+            yield Problem(rule.layer.origin, "BF027", message, "rename one: messages and 'explain' tell rules by name")
 
 
 def _told(error: ValueError, before: str = "") -> tuple[str, str]:

@@ -18,7 +18,7 @@ from pydantic import BeforeValidator, PlainValidator, ValidationInfo, WithJsonSc
 from bootforge.addr import Mac, parse_mac
 from bootforge.errors import did_you_mean
 from bootforge.model import HostName, Portal
-from bootforge.site.kinds import FACTS, SECRET, SET
+from bootforge.site.kinds import FACTS, HEX, SECRET, SET
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -34,6 +34,9 @@ _INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,14}")
 _PACKAGE = re.compile(r"@\^?[A-Za-z0-9][A-Za-z0-9_.+-]*|[A-Za-z0-9][A-Za-z0-9_.+-]*(\.[a-z0-9_]+)?")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}_[A-Z]{2}(\.UTF-8)?")
+_MAC_PREFIX = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){2}")
+_HOST_ID = re.compile(r"[0-9a-f]{16}")
+_FACT = re.compile(r"[a-z][a-z0-9_]*")
 _OPTION = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _VALUE = re.compile(r"[A-Za-z0-9._:+-]{1,64}")
 _PERCENT = re.compile(r"([1-9][0-9]?|100)%")
@@ -440,7 +443,11 @@ Package = Annotated[str, *_scalar(_matching(_PACKAGE, *_ONE_PACKAGE), _PACKAGE.p
 User = Annotated[str, *_scalar(_matching(_USER, "a name", "use lower-case letters, digits, _ and -"), _USER.pattern)]
 SitePath = Annotated[str, *_scalar(parse_site_path)]
 Device = Annotated[str, *_scalar(parse_device)]
-MacText = Annotated[Mac, *_scalar(_mac)]
+MacText = Annotated[Mac, HEX, *_scalar(_mac)]
+MacPrefix = Annotated[str, *_scalar(_matching(_MAC_PREFIX, "the prefix of a MAC address", "as in 00:16:3e"))]
+HostId = Annotated[str, HEX, *_scalar(_matching(_HOST_ID, "a host's id", "it has 16 hex digits in lower case"))]
+FactName = Annotated[str, *_scalar(_matching(_FACT, "the name of a fact", "use lower-case letters, digits and _"))]
+FactWord = Annotated[str, *_scalar(_matching(_LABEL, "a fact", "use lower-case letters, digits and dashes"))]
 Address = Annotated[IPv4Address, *_scalar(_address)]
 Address6 = Annotated[IPv6Address, *_scalar(_address6)]
 AnyAddress = Annotated[IPv4Address | IPv6Address, *_scalar(parse_any_address)]
@@ -454,7 +461,6 @@ OptionName = Annotated[str, *_scalar(_matching(_OPTION, "an option", "as in miim
 OptionValue = Annotated[str, *_scalar(_matching(_VALUE, "a value", "use letters, digits and . _ : + -"))]
 Subnet = Annotated[IPv4Network, *_scalar(_subnet)]
 Range = Annotated[AddressRange, *_scalar(parse_range)]
-Uuid = Annotated[str, *_scalar(parse_uuid)]
 MirrorUrl = Annotated[str, *_facts(parse_mirror)]
 AbsolutePath = Annotated[str, *_scalar(_matching(_ABSOLUTE, "an absolute path", "as in /bin/bash"), _ABSOLUTE.pattern)]
 Gecos = Annotated[str, *_scalar(parse_gecos)]
@@ -475,6 +481,7 @@ Vendor = Annotated[str, *_scalar(_inquiry(8))]
 Product = Annotated[str, *_scalar(_inquiry(16))]
 Fabric = Annotated[str, *_scalar(_matching(_FABRIC, "the name of a fabric", "write a letter or a word, as in A"))]
 ChapUser = Annotated[str, *_scalar(_matching(_CHAP_USER, "a name for CHAP", "use letters, digits and . _ : @ -"))]
-SecretName = Annotated[str, SECRET, *_scalar(_matching(_USER, "a name", "use lower-case letters, digits, _ and -"))]
+Uuid = Annotated[str, HEX, *_scalar(parse_uuid)]
+SecretName = Annotated[str, SECRET, *_facts(_matching(_USER, "a name", "use lower-case letters, digits, _ and -"))]
 # fmt: on
 AsSet = (SET, BeforeValidator(elements))

@@ -25,20 +25,24 @@ from bootforge.site.scalars import (
     Count,
     Device,
     Excluded,
+    FactName,
     FactsBootWord,
     FactsIqn,
     FactsName,
     FactsWord,
+    FactWord,
     FirewallService,
     Gecos,
     Group,
     Host,
+    HostId,
     Interface,
     Iqn,
     Language,
     Level,
     Logical,
     Lun,
+    MacPrefix,
     MacText,
     MirrorUrl,
     Mtu,
@@ -157,7 +161,7 @@ class VmDiskSpec(Model):
 class VmSpec(Model):
     """A virtual machine."""
 
-    uuid: Uuid | None = Field(None, description="The guest's UUID; without one, dom0 draws one.")
+    uuid: Uuid | None = Field(None, description="The guest's UUID; 'bootforge lock' draws one, else dom0 does.")
     memory: Size = Field(2048, description="Memory.")
     vcpus: Count = Field(1, description="Virtual processors.")
     disks: dict[Name, VmDiskSpec] = Field({}, description="Disks by the guest's device name.")
@@ -280,6 +284,21 @@ class HostSpec(Model):
     roles: Annotated[tuple[Name, ...], *AsSet] = Field((), description="What the host is for.")
     classes: Annotated[tuple[Name, ...], *AsSet] = Field((), description="Soft facts that rules can test.")
     virt: one_of("metal", "xen") = Field("metal", description="Bare metal or a Xen guest.")  # type: ignore[valid-type]
+    state: one_of("planned", "active", "held", "retired") = Field(  # type: ignore[valid-type]
+        "active", description="Only active hosts can be armed; a retired one leaves its addresses to others."
+    )
+    id: HostId | None = Field(
+        None, description="Its identity, which outlives its name; lock.yaml or the host itself says it, nobody else."
+    )
+    facts: dict[FactName, FactWord] = Field(
+        {}, description="What a name that fits no pattern would state; only the host itself says it."
+    )
+    aliases: Annotated[tuple[Host, ...], *AsSet] = Field(
+        (), description="Other full names of the host; no two hosts share one. Shown by 'hosts --json' and 'show'."
+    )
+    labels: dict[Name, Text] = Field(
+        {}, description="Free text by name, as in rack or tenant; shown by 'hosts --json' and 'show'."
+    )
     serial: Text | None = Field(None, description="The system's serial number, as DMI tells it.")
     machine: MachineSpec = Field(MachineSpec(), description="What the machine is; its hardware says it for a model.")
     language: Language = Field("en_US.UTF-8", description="Language of the installed system.")
@@ -338,8 +357,8 @@ class HostSpec(Model):
     )
     initiator: FactsIqn | None = Field(
         None,
-        description="The host's iSCSI name, as in iqn.2008-05.com.example:db01; without one the installed system "
-        "draws one; applied by the bootstrap's iSCSI step.",
+        description="The host's iSCSI name, as in iqn.2008-05.com.example:db01; 'bootforge lock' writes one; "
+        "applied by the bootstrap's iSCSI step.",
     )
     volumes: dict[Name, VolumeSpec] = Field(
         {}, description="Volumes of arrays by name; checked and planned; applied by the bootstrap's storage steps."
@@ -361,6 +380,8 @@ class ProfileHead(Model):
 
 class EnvironmentSpec(Model):
     """An environment; its name is the alphabet of {env}."""
+
+    branch: Name | None = Field(None, description="What {branch} stands for. Default: the environment's name.")
 
 
 class NetworkSpec(Model):
@@ -388,6 +409,12 @@ class SecretSpec(Model):
     command: tuple[Text, ...] = Field((), description="A program and its arguments; its output is the secret.")
 
 
+class MacsSpec(Model):
+    """The first three octets of MAC addresses that 'bootforge lock' draws, by kind of guest."""
+
+    xen: MacPrefix = Field("00:16:3e", description="Of Xen guests.")
+
+
 class PolicySpec(Model):
     """What the server does when a machine is not quite the one that was armed."""
 
@@ -403,6 +430,7 @@ class SiteFile(Model):
     environments: dict[Name, EnvironmentSpec] = Field({}, description="Environments by name.")
     names: tuple[Text, ...] = Field((), description="Patterns of host names, tried in order.")
     networks: dict[Name, NetworkSpec] = Field({}, description="Networks by name.")
+    macs: MacsSpec = Field(MacsSpec(), description="Prefixes of the MAC addresses that 'bootforge lock' draws.")
     secrets: dict[User, SecretSpec] = Field({}, description="Secrets by name.")
     policy: PolicySpec = Field(PolicySpec(), description="Policies of the server.")
     defaults: HostSpec = Field(HostSpec(), description="The weakest layer of every host.")
@@ -429,6 +457,9 @@ class ReposFile(Model):
 
     repos: dict[Name, RepoSpec] = Field({}, description="Repositories by name.")
 
+
+HOST_ONLY = ("id", "facts")
+"""What only a host itself (``id`` also lock.yaml) can say."""
 
 ASSIGNED = ("profile", "layout", "roles", "classes", "virt")
 """What ``assign:`` decides, so that ``rules:`` may test it and may not set it."""

@@ -25,6 +25,7 @@ _ADVICE = (
     ("node content", "{} cannot stand here", f"quote a value that holds braces or quotes, {_SISTERS}"),
     ("block sequence entries", "no '- ' can stand here", "begin a list in a line of its own, or write [a, b]"),
     ("escape", "no such escape in double quotes", "use single quotes, in which a backslash is a backslash"),
+    ("unexpected ':'", "a value in braces that holds a ':' before a bracket", "quote it"),
     ("expected <document start>", "the document ended above", "remove the line '...'"),
 )
 """A part of libyaml's message, what is wrong, and the remedy; {} is what stands at the place."""

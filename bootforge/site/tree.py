@@ -52,6 +52,11 @@ class Entry:
     op: Op
     origin: Origin
     node: Node
+    lead: int = -1
+
+    def at(self, offset: int) -> Origin:
+        """The place of one character of the key, as of a :class:`Text`."""
+        return Text(self.key, self.origin, False, self.lead).at(offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +196,7 @@ class _Reader:
             self.fault(key, f"key {named.value!r} stands twice (first in line {line})", "keep one of them")
             return None
         first[written] = named.origin
-        return Entry(name, op, named.origin, value)  # type: ignore[arg-type]
+        return Entry(name, op, named.origin, value, named.lead)  # type: ignore[arg-type]
 
 
 def _text(event: Any, origin: Origin) -> Text:

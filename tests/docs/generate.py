@@ -77,10 +77,10 @@ def _model(annotation: object) -> type[schema.Model] | None:
 
 def _kind(kind: Kind) -> str:
     match kind:
+        case Scalar(secret=True):
+            return "secret, facts" if kind.facts else "secret"
         case Scalar(facts=True):
             return "value, facts"
-        case Scalar(secret=True):
-            return "secret"
         case Scalar():
             return "value"
         case SetOf():

@@ -193,6 +193,7 @@ def runs(root: Path) -> dict[str, list[list[str]]]:
             ["--all", "-o", str(root / "rendered")],
             ["--all", "--output", str(root / "rendered")],
         ],
+        "lock": [[], ["--check"], ["web*"]],
         "dhcp": [["dnsmasq"], ["dnsmasq", "--mode", "full"], ["dnsmasq", "--mode", "proxy"]],
         "domain": [[name(1)], [name(1), "--for", "xl"], [name(2)]],
         "serve": [

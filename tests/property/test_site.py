@@ -31,8 +31,10 @@ from bootforge.resources import shipped
 from bootforge.rules import ExpressionError, compile_expression
 from bootforge.site import files as site_files
 from bootforge.site.arrays import ARRAY
-from bootforge.site.kinds import Keyed, Kind, SetOf, Struct, kind_of_model
+from bootforge.site.hosts import LOCK
+from bootforge.site.kinds import Keyed, Kind, Scalar, SetOf, Struct, kind_at, kind_of_model
 from bootforge.site.load import HOST, load_site, read_site
+from bootforge.site.ranges import names, values
 from bootforge.site.schema import ProfileHead, SiteFile
 from bootforge.site.tree import Map, Node, Seq, Text, parse_yaml
 from tests.sites import BASE, SAN
@@ -146,11 +148,36 @@ ANY = {
 """What any number of equal layers may say."""
 SAID, ADDED = suffixed(**ONE, **ANY), suffixed(**ANY)
 WHENS = ["role_db", "env_prod", "!role_app", "virt_xen | role_web", "el9", "site_den & env_qa", "class_a"]
+WHENS += ["net_den_lan", "domain_qa_den_example_com"]
+RANGE = "web[09-11].prod.den.example.com"
+IN_RANGE = {
+    "serial": "S[1-3]",
+    "aliases": ["www[8-10].example.com"],
+    "labels": {"rack": "A12", "slot": "[01-03]"},
+    "kernel_args": ["quiet", "n=[1-3]"],
+    "nics": {"lan": {"mac": "52:54:00:00:[00:fe-01:00]", "address": "[10.2.0.255-10.2.1.1]"}},
+}
+"""What the hosts of the range may say besides; the nics always."""
+
+
+def identity_of(number: int, keys: set[str]) -> Data:
+    """Some of what lock.yaml may say about a host: each host has values of its own."""
+    said = {
+        "id": f"{number:016x}",
+        "initiator": f"iqn.2026-11.com.example:{number}",
+        "nics": {"lan": {"mac": f"00:16:3e:00:00:{number:02x}"}},
+    }
+    return {key: said[key] for key in sorted(keys)}
 
 
 def beside(there: Data, said: Data) -> Data:
     """What is there with what else is said: 'key' and 'key!' in one map would be two of one."""
     return {**{key: value for key, value in said.items() if key.rstrip("!") not in there}, **there}
+
+
+def hosts_of(site: Mapping[str, Data]) -> list[str]:
+    """Every host of the site, a range as its hosts."""
+    return [name for file, data in site.items() if file.startswith("hosts/") for key in data for name in names(key)]
 
 
 @st.composite
@@ -172,6 +199,15 @@ def sites(draw: st.DrawFn) -> dict[str, Data]:
         rivals.insert(draw(st.integers(0, 1)), {"name": "forced", "when": "site_den", "timezone!": "Etc/GMT+1"})
         site["rules.yaml"]["rules"] += rivals
     hosts = site["hosts/den.yaml"]
+    more = draw(st.lists(st.sampled_from(sorted(IN_RANGE)), unique=True))
+    hosts[RANGE] = {key: IN_RANGE[key] for key in ["nics", *more]}
+    everybody = [*hosts_of(site), "gone.example.com"]
+    keys = st.sets(st.sampled_from(["id", "initiator", "nics"]))
+    chosen = draw(st.dictionaries(st.sampled_from(everybody), keys))
+    site["lock.yaml"] = {name: identity_of(everybody.index(name), keys) for name, keys in chosen.items()}
+    if draw(st.booleans()):
+        del hosts["app01.qa.den.example.com"]["nics"]["lan"]["mac"]
+        site["lock.yaml"]["app01.qa.den.example.com"] = identity_of(99, {"id", "nics"})
     for name in hosts:
         hosts[name] = beside(hosts[name], draw(SAID))
         if draw(st.booleans()):
@@ -203,6 +239,7 @@ def reordered(site: Mapping[str, Data], by: random.Random) -> dict[str, Data]:
     kinds = {
         "site.yaml": kind_of_model(SiteFile),
         "arrays.yaml": Keyed(ARRAY),
+        "lock.yaml": Keyed(LOCK),
         "profiles": Struct({**HOST.fields, **kind_of_model(ProfileHead).fields}),
     }
     result: dict[str, Data] = {}
@@ -313,6 +350,16 @@ def leaves(host: ResolvedHost) -> list[tuple[SpecPath, Assertion]]:
     return [(path, host.trails[path][-1]) for path in host.merged.values]
 
 
+def nth(text: str, host: ResolvedHost, path: SpecPath, said: Assertion) -> str:
+    """What a text of the host's entry says about it: in the entry of a range, the value that is its turn."""
+    entry = names(said.layer.removeprefix("host ")) if said.layer.startswith("host ") else ()
+    if len(entry) < 2 or not text:
+        return text
+    kind = kind_at(HOST, path)
+    found = values(text, len(entry), isinstance(kind, Scalar) and kind.hexadecimal)
+    return found[entry.index(host.name.text)] if found else text
+
+
 def check_leaf(root: Path, host: ResolvedHost, path: SpecPath, winner: Assertion) -> None:
     """The line that ``explain`` names says the value; without it the value or the winner is another."""
     where = f"{host.name}: {dotted(path)} from {winner}"
@@ -326,11 +373,11 @@ def check_leaf(root: Path, host: ResolvedHost, path: SpecPath, winner: Assertion
     text = file.read_text()
     node, without = at(text, winner.origin)
     if isinstance(winner.value, tuple):
-        assert [item.value for item in node.value] == list(winner.value)
+        assert [nth(item.value, host, path, winner) for item in node.value] == list(winner.value)
         marks = [(item.start_mark.line + 1, item.start_mark.column + 1) for item in node.value]
         assert [(place.line, place.col) for place in winner.items] == marks
     else:
-        assert (node.value or None) == winner.value, where
+        assert (nth(node.value, host, path, winner) or None) == winner.value, where
     if not any("{" in one for one in (winner.value or "")):
         assert held.value == winner.value
     file.write_text(without)
@@ -362,7 +409,7 @@ def test_every_line_of_a_real_site_is_accountable(source: Path) -> None:
 def test_every_line_is_accountable(site: dict[str, Data], data: st.DataObject) -> None:
     with directory() as root:
         write(root, site)
-        name = data.draw(st.sampled_from(sorted(site["hosts/den.yaml"])))
+        name = data.draw(st.sampled_from(hosts_of(site)))
         host = resolve(root, name)
         if host is not None:
             for path, winner in data.draw(st.lists(st.sampled_from(leaves(host)), min_size=1, max_size=4)):
@@ -375,7 +422,7 @@ def test_a_trail_tells_what_happened(site: dict[str, Data]) -> None:
     """What holds is the last word of its trail; what does not hold was taken away by it."""
     with directory() as root:
         write(root, site)
-        for name in site["hosts/den.yaml"]:
+        for name in hosts_of(site):
             host = resolve(root, name)
             for path, trail in host.trails.items() if host else ():
                 assert host is not None

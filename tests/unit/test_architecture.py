@@ -30,6 +30,7 @@ ROWS = (
     ("render",),
     ("plan",),
     ("resolve", "select"),
+    ("classes",),
     ("site",),
     ("naming", "rules", "releases"),
     ("errors",),

@@ -242,17 +242,24 @@ def test_help_is_quick() -> None:
 def test_json_of_hosts() -> None:
     rows = run("hosts", "--json").json
     keys = ["name", "profile", "release", "roles", "classes", "mac", "address", "virt", "hardware"]
+    keys = ["name", "profile", "release", "roles", "classes", "mac", "address", "virt", "state", "aliases", "labels"]
     assert [list(row) for row in rows] == [keys] * 3
     assert rows[0] == {
         "name": APP,
         "profile": "rocky9",
         "release": "el9",
         "roles": ["app"],
-        "classes": ["el9", "env_qa", "role_app", "site_den", "virt_xen", "x86_64"],
+        "classes": [
+            *("domain_den_example_com", "domain_example_com", "domain_qa_den_example_com"),
+            *("el9", "env_qa", "net_den_lan", "role_app", "site_den", "virt_xen", "x86_64"),
+        ],
         "mac": "00:16:3e:12:34:70",
         "address": "10.2.0.41",
         "virt": "xen",
         "hardware": None,
+        "state": "active",
+        "aliases": [],
+        "labels": {},
     }
 
 

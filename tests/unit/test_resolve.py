@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from bootforge.classes import possible_classes
 from bootforge.errors import NotFound, SiteError, UsageError
 from bootforge.generation import build_generation
-from bootforge.resolve import ResolvedHost, Resolver, possible_classes
+from bootforge.resolve import ResolvedHost, Resolver
 from bootforge.site.load import load_site
 from tests.sites import APP, DB, WEB, base, generation_with, problems_with, site_with
 from tests.support import write_site
@@ -74,19 +75,20 @@ def test_defaults_then_assign_then_the_host_decide_what_it_is(
         (
             WEB,
             {"role": "web", "n": "01", "env": "prod", "site": "den"},
-            {"role_web", "env_prod", "site_den", "virt_metal", "el9", "x86_64"},
+            {"role_web", "env_prod", "domain_prod_den_example_com", "virt_metal"},
         ),
         (
             APP,
             {"role": "app", "n": "01", "env": "qa", "site": "den"},
-            {"role_app", "env_qa", "site_den", "virt_xen", "el9", "x86_64"},
+            {"role_app", "env_qa", "domain_qa_den_example_com", "virt_xen"},
         ),
     ],
 )
 def test_the_table_of_classes(tmp_path: Path, name: str, facts: dict[str, str], classes: set[str]) -> None:
     host = resolved(tmp_path, {}, name)
     assert host.facts == facts
-    assert host.classes == classes
+    everywhere = {"site_den", "domain_den_example_com", "domain_example_com", "net_den_lan", "el9", "x86_64"}
+    assert host.classes == classes | everywhere
 
 
 def test_a_class_comes_from_roles_classes_and_open_facts_too(tmp_path: Path) -> None:
@@ -166,7 +168,7 @@ def test_without_patterns_any_name_goes_and_states_nothing(tmp_path: Path) -> No
     files["roles/db.yaml"] = "packages: [mariadb-server]\n"
     host = resolved(tmp_path, files, "box.example.org")
     assert (host.facts, host.spec.roles) == ({}, ("db",))
-    assert host.classes == {"role_db", "virt_metal", "el9", "x86_64"}
+    assert host.classes == {"role_db", "virt_metal", "el9", "x86_64", "domain_example_org", "net_den_lan"}
 
 
 def test_a_host_that_does_not_exist(tmp_path: Path) -> None:
