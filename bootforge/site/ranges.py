@@ -96,13 +96,17 @@ def _column(match: re.Match[str], count: int, hexadecimal: bool) -> Sequence[str
 
 
 def _longer(match: re.Match[str], kind: _Numbers, count: int) -> str:
-    """What to write for so many hosts: beyond an octet, whole addresses."""
+    """What to write for so many hosts: beyond an octet, whole addresses or one octet more."""
     last, before = kind.low + count - 1, match.string[: match.start()]
     try:
         if _ADDRESS_BEFORE.fullmatch(before) and last > 255:
             address = IPv4Address(f"{before}{kind.low}")
             return f"write [{address}-{address + count - 1}]"
-        return f"write [{match[1]}-{kind.word(last)}]"
+        end = kind.word(last)
+        if kind.base == "x" and len(end) > len(match[1]):
+            return "begin an octet earlier, as in 52:54:00:00:[00:01-01:90]"
+        padded = kind.base == "d" and kind.shape
+        return f"write [{match[1]:0>{len(end) if padded else 0}}-{end}]"
     except AddressValueError:
         return "make both equally long"
 
