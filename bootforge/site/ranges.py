@@ -20,7 +20,7 @@ from bootforge.site.tree import Entry, Map, Node, Seq, Text
 
 MOST = 10_000
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
-_NUMBERS = re.compile(r"([0-9]+)-([0-9]+)")
+_NUMBERS = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 _ENDS = re.compile(r"\[([^\[\]\s-]+)-([^\[\]\s-]+)\]")
 _ADDRESS_BEFORE = re.compile(r"(?:[0-9]{1,3}\.){3}")
 _HOW = "write it as in web[001-400].example.com"
@@ -88,13 +88,27 @@ def _column(match: re.Match[str], count: int, hexadecimal: bool) -> Sequence[str
         raise RangeError(f"{shown!r} has ends of different length", "write as many digits at both ends", at)
     has = kind.high - kind.low + 1
     if has != count:
-        hint = f"write [{match[1]}-{kind.word(kind.low + count - 1)}]"
-        before = match.string[:at]
-        if _ADDRESS_BEFORE.fullmatch(before) and kind.low + count - 1 > 255:
-            address = IPv4Address(f"{before}{kind.low}")
-            hint = f"write [{address}-{address + count - 1}]"
-        raise RangeError(f"{shown!r} has {has} value{'s' if has > 1 else ''} for {count} hosts", hint, at)
+        hosts, its = (
+            f"{number} {word}{'s' if number > 1 else ''}" for number, word in ((count, "host"), (has, "value"))
+        )
+        raise RangeError(f"{shown!r} has {its} for {hosts}", _longer(match, kind, count), at)
     return [kind.word(number) for number in range(kind.low, kind.high + 1)]
+
+
+def _longer(match: re.Match[str], kind: _Numbers, count: int) -> str:
+    """What to write for so many hosts: beyond an octet, whole addresses or one octet more."""
+    last, before = kind.low + count - 1, match.string[: match.start()]
+    try:
+        if _ADDRESS_BEFORE.fullmatch(before) and last > 255:
+            address = IPv4Address(f"{before}{kind.low}")
+            return f"write [{address}-{address + count - 1}]"
+        end = kind.word(last)
+        if kind.base == "x" and len(end) > len(match[1]):
+            return "begin an octet earlier, as in 52:54:00:00:[00:01-01:90]"
+        padded = kind.base == "d" and kind.shape
+        return f"write [{match[1]:0>{len(end) if padded else 0}}-{end}]"
+    except AddressValueError:
+        return "make both equally long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +133,11 @@ def _ends(match: re.Match[str], hexadecimal: bool) -> _Numbers | None:
     low, high = match[1], match[2]
     bare = low.replace(":", ""), high.replace(":", "")
     if hexadecimal:
-        if not all(re.fullmatch("[0-9A-Fa-f]+", word) for word in bare):
+        if not all(re.fullmatch("[0-9A-Fa-f]{1,32}", word) for word in bare):
             return None
         alike = re.sub("[^:]", "0", low) == re.sub("[^:]", "0", high)
         return _Numbers(int(bare[0], 16), int(bare[1], 16), low, "x", alike)
-    if re.fullmatch("[0-9]+", low) and re.fullmatch("[0-9]+", high):
+    if re.fullmatch("[0-9]{1,18}", low) and re.fullmatch("[0-9]{1,18}", high):
         padded = len(low) > 1 and low[0] == "0" or len(high) > 1 and high[0] == "0"
         return _Numbers(int(low), int(high), low if padded else "", "d", not padded or len(low) == len(high))
     try:

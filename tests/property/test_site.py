@@ -537,6 +537,7 @@ WORDS = [
     *("assign", "rules", "when", "name", "why", "release", "arch", "subnet", "mac", "network", "address", "boot"),
     *("path", "mount", "size", "fstype", "secret", "env", "command", "web01.prod.den.example.com", "den-lan", "lan"),
     *("role_db & !el9", "10.2.0.7", "52:54:00:12:34:56", "8GiB", "true", "{site}", "{role}{n:int}.{env}.{site}.x", "~"),
+    *("web[07-09].prod.den.example.com", "10.2.0.[7-9]", "[10.2.0.7-10.2.0.9]", "52:54:00:00:00:[07-09]", "[9-7]"),
 ]
 yamlish = st.recursive(
     st.sampled_from(WORDS) | st.text(max_size=8),
@@ -591,6 +592,7 @@ FILES = [
     "profiles/rocky9.yaml",
     "layouts/lvm.yaml",
     "keys/ops.pub",
+    "lock.yaml",
 ]
 
 
@@ -673,6 +675,7 @@ def test_no_data_breaks_the_reader(site: Data, hosts: Data, role: Data, rules: D
         shutil.copytree(BASE, root, dirs_exist_ok=True)
         merged = {"schema": "1", **site} if isinstance(site, dict) else site
         files = {"site.yaml": merged, "hosts/den.yaml": hosts, "roles/db.yaml": role, "rules.yaml": {"rules": rules}}
+        files["lock.yaml"] = hosts
         for name, data in files.items():
             (root / name).write_text(yaml.dump(data, Dumper=Dumper, allow_unicode=True))
         try:

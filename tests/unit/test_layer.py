@@ -45,7 +45,7 @@ def tree(result: Merged) -> dict[str, Any]:
     "path,kind",
     [
         (("timezone",), Scalar()),
-        (("root_password",), Scalar(secret=True)),
+        (("root_password",), Scalar(facts=True, secret=True)),
         (("install", "url"), Scalar(facts=True)),
         (("ntp",), Atomic()),
         (("install", "args"), Atomic(facts=True)),

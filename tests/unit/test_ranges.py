@@ -37,6 +37,7 @@ def test_a_range_keeps_its_width() -> None:
         ("web[].x.org", 3, "not a range"),
         ("web[[1-2]].x.org", 3, "stands alone"),
         ("web[-1].x.org", 3, "not a range"),
+        ("web[" + "1" * 5000 + "-2].x.org", 3, "not a range"),
     ],
 )
 def test_a_wrong_range_is_told_at_its_bracket(text: str, at: int, words: str) -> None:
@@ -69,12 +70,20 @@ def test_a_value_for_each_host(text: str, count: int, hexadecimal: bool, found: 
         ("10.2.1.[1-3]", 4, False, "write [1-4]"),
         ("10.2.1.[1-250]", 400, False, "write [10.2.1.1-10.2.2.144]"),
         ("[10.2.1.1-10.2.1.9]", 4, False, "write [10.2.1.1-10.2.1.4]"),
+        ("[10.2.1.1-10.2.1.9]", 400, False, "write [10.2.1.1-10.2.2.144]"),
         ("52:54:00:00:00:[01-fa]", 4, True, "write [01-04]"),
         ("52:54:00:00:00:[1-fa]", 250, True, "different length"),
         ("52:54:00:00:[0:01-00:2]", 2, True, "different length"),
+        ("52:54:00:00:00:[01-fa]", 400, True, "begin an octet earlier"),
+        ("S[01-50]", 400, False, "write [001-400]"),
+        ("S[01-50]", 60, False, "write [01-60]"),
+        ("S[001-050]", 1200, False, "write [0001-1200]"),
         ("S[1-010]", 10, False, "different length"),
         ("S[3-1]", 3, False, "write [1-3]"),
         ("[A1-A3]", 3, False, "not a range"),
+        ("S[" + "1" * 5000 + "-2]", 3, False, "not a range"),
+        ("[255.255.255.254-255.255.255.255]", 3, False, "equally long"),
+        ("300.1.1.[1-2]", 400, False, "equally long"),
         ("52:54:00:00:00:[0g-0h]", 2, True, "not a range"),
     ],
 )
