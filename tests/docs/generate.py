@@ -41,6 +41,7 @@ def keys() -> str:
     parts = [
         ("site.yaml", schema.SiteFile),
         ("profiles/NAME.yaml, besides the keys of a host", schema.ProfileHead),
+        ("repos.yaml, by the names of repositories", schema.RepoSpec),
         ("A host: hosts, roles, profiles, layouts, rules and defaults", schema.HostSpec),
     ]
     return "\n".join(_table(title, model) for title, model in parts)
