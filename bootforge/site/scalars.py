@@ -93,6 +93,13 @@ def parse_count(text: str) -> int:
     return int(text)
 
 
+def parse_id(text: str) -> int:
+    """The id of a user or group; the largest is what EL5's tools can still count."""
+    if not re.fullmatch(r"[1-9][0-9]{0,9}", text) or int(text) > 2147483647:
+        raise ValueError(f"{text!r} is not an id; write a number from 1 to 2147483647, no zero first")
+    return int(text)
+
+
 def parse_bool(text: str) -> bool:
     if text not in ("true", "false"):
         raise ValueError(f"{text!r} is neither true nor false; write one of them in lower case")
@@ -265,6 +272,7 @@ Text = Annotated[str, *_scalar(lambda text: text)]
 Name = Annotated[str, *_scalar(parse_name, _NAME.pattern)]
 FactsName = Annotated[str, *_facts(parse_name)]
 Count = Annotated[int, *_scalar(parse_count, _COUNT.pattern)]
+Id = Annotated[int, *_scalar(parse_id)]
 Bool = Annotated[bool, *_scalar(parse_bool, enum=["true", "false"])]
 Size = Annotated[int, *_scalar(parse_size, _SIZE.pattern)]
 Host = Annotated[HostName, *_scalar(parse_host)]
@@ -287,7 +295,7 @@ Subnet = Annotated[IPv4Network, *_scalar(_subnet)]
 Range = Annotated[AddressRange, *_scalar(parse_range)]
 Uuid = Annotated[str, *_scalar(parse_uuid)]
 MirrorUrl = Annotated[str, *_facts(parse_mirror)]
-AbsolutePath = Annotated[str, *_scalar(_matching(_ABSOLUTE, "an absolute path", "as in /bin/bash"), _ABSOLUTE.pattern)]
+AbsolutePath = Annotated[str, *_scalar(_matching(_ABSOLUTE, "an absolute path", "write it as in /bin/bash"))]
 Gecos = Annotated[str, *_scalar(parse_gecos)]
 Service = Annotated[str, *_scalar(parse_service)]
 FirewallService = Annotated[str, *_scalar(_matching(_FIREWALL, "a service of a firewall", "write it as in https"))]
