@@ -13,19 +13,16 @@ from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
 from bootforge.site.schema import UserSpec
 
-_SETUP = (
+_GROUPS = (
     "root bin daemon sys adm tty disk lp mem kmem wheel cdrom mail man dialout floppy games tape video ftp lock audio"
-    " users nobody"
+    " users nobody utmp utempter input render kvm sgx systemd-journal systemd-network systemd-resolve systemd-coredump"
+    " systemd-oom systemd-timesync dbus sshd ntp chrony rpc rpcuser nfsnobody polkitd tss vcsa haldaemon sssd postfix"
+    " uucp news gopher avahi apache nginx mysql postgres named dhcpd tcpdump rpm"
 )
-_PACKAGES = (
-    "sync shutdown halt operator uucp gopher news dbus sshd ntp chrony rpc rpcuser nfsnobody polkitd tss vcsa haldaemon"
-    " systemd-network systemd-resolve systemd-coredump systemd-oom sssd postfix utmp utempter input render kvm sgx"
-    " systemd-journal systemd-timesync avahi apache nginx mysql postgres named dhcpd tcpdump rpm"
-)
-GROUPS = frozenset(_SETUP.split())
-"""Groups of the package ``setup``, which every release has from EL5 on."""
-RESERVED = GROUPS | frozenset(_PACKAGES.split())
-"""Names that the base system and common packages give to accounts of their own."""
+GROUPS = frozenset(_GROUPS.split())
+"""Groups of the base system, and those that common packages make with an account of their own."""
+RESERVED = GROUPS | {"sync", "shutdown", "halt", "operator"}
+"""Names that are not a site's to give."""
 
 _NOBODY = (65534, 65535)
 
