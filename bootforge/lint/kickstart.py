@@ -55,6 +55,7 @@ def complaints(text: str, release: Release) -> Iterator[str]:
     if "\r" in text:
         yield "line 1: carriage returns; installers take them for a part of the last word"
     lines, sections = [], []
+    packages: dict[str, int] = {}
     section = ""
     for number, raw in enumerate(text.splitlines(), 1):
         word = raw.split(None, 1)[0] if raw.startswith("%") and raw.split() else ""
@@ -63,7 +64,10 @@ def complaints(text: str, release: Release) -> Iterator[str]:
             section = "" if word == "%end" else word
         elif not section and (words := _words(raw)):
             lines.append(Line(number, words))
+        elif section == "%packages":
+            packages.setdefault(raw.partition("#")[0].strip(), number)
     yield from _about_sections(sections, release)
+    yield from _about_packages(packages)
     yield from _about_commands(lines)
     yield from _about_network([line for line in lines if line.command == "network"])
     yield from _about_storage(lines)
@@ -93,6 +97,12 @@ def _about_sections(sections: list[tuple[int, str, str, str]], release: Release)
             yield f"line {number}: addon {name!r}, which no installer has"
     if release.has_end and sections and sections[-1][1] != "%end":
         yield f"line {sections[-1][0]}: {sections[-1][1]} has no %end"
+
+
+def _about_packages(packages: dict[str, int]) -> Iterator[str]:
+    for name, number in packages.items():
+        if name.startswith("-") and name[1:] in packages:
+            yield f"line {number}: {name[1:]} is left out, and line {packages[name[1:]]} wants it"
 
 
 def _about_commands(lines: list[Line]) -> Iterator[str]:

@@ -52,7 +52,8 @@ def _read_all_keys(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple
         if user not in homes:
             absent = user in spec.users
             what = f"user '{user}' is absent" if absent else f"no user '{user}'"
-            hint = did_you_mean(user, homes) or f"write 'users: {{{user}: {{uid: ...}}}}'"
+            hint = f"write 'users: {{{user}: {{uid: ...}}}}'"
+            hint = did_you_mean(user, homes) if len(homes) > 1 else hint
             faults.append(Fault(("authorized_keys", user), "BF045", what, "remove its keys" if absent else hint))
         for file in files:
             found = _read_keys(site, file, ("authorized_keys", user, file), faults)

@@ -13,22 +13,18 @@ from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
 from bootforge.site.schema import UserSpec
 
-_SETUP = (
+_GROUPS = (
     "root bin daemon sys adm tty disk lp mem kmem wheel cdrom mail man dialout floppy games tape video ftp lock audio"
-    " users nobody"
+    " users nobody utmp utempter input render kvm sgx systemd-journal systemd-network systemd-resolve systemd-coredump"
+    " systemd-oom systemd-timesync dbus sshd ntp chrony rpc rpcuser nfsnobody polkitd tss vcsa haldaemon sssd postfix"
+    " uucp news gopher avahi apache nginx mysql postgres named dhcpd tcpdump rpm"
 )
-_PACKAGES = (
-    "sync shutdown halt operator uucp gopher news dbus sshd ntp chrony rpc rpcuser nfsnobody polkitd tss vcsa haldaemon"
-    " systemd-network systemd-resolve systemd-coredump systemd-oom sssd postfix utmp utempter input render kvm sgx"
-    " systemd-journal systemd-timesync avahi apache nginx mysql postgres named dhcpd tcpdump rpm"
-)
-GROUPS = frozenset(_SETUP.split())
-"""Groups of the package ``setup``, which every release has from EL5 on."""
-RESERVED = GROUPS | frozenset(_PACKAGES.split())
-"""Names that the base system and common packages give to accounts of their own."""
+GROUPS = frozenset(_GROUPS.split())
+"""Groups of the base system, and those that common packages make with an account of their own."""
+RESERVED = GROUPS | {"sync", "shutdown", "halt", "operator"}
+"""Names that are not a site's to give."""
 
 _NOBODY = (65534, 65535)
-_LARGEST = 2**31 - 1  # above it, EL5's tools and some of today's file systems count backwards
 
 
 def present(users: Mapping[str, UserSpec]) -> dict[str, UserSpec]:
@@ -101,8 +97,9 @@ def _faults(
     uids = [(("users", name, "uid"), user.uid) for name, user in users.items()]
     gids = [(("users", name, "gid" if user.gid else "uid"), user.gid or user.uid) for name, user in users.items()]
     gids += [(("groups", name, "gid"), gid) for name, gid in groups.items()]
-    yield from _ids("uid", uids, release)
-    yield from _ids("gid", gids, release)
+    told: set[Path] = set()
+    yield from _ids("uid", uids, release, told)
+    yield from _ids("gid", gids, release, told)
     known = GROUPS | users.keys() | groups.keys()
     for name, user in users.items():
         for group in user.groups:
@@ -111,15 +108,19 @@ def _faults(
                 yield Fault(("users", name, "groups", group), "BF090", f"no group '{group}'", hint)
 
 
-def _ids(kind: str, given: Iterable[tuple[Path, int]], release: Release) -> Iterator[Fault]:
-    """Ids that packages or the kernel use, and ids that two have."""
+def _ids(kind: str, given: Iterable[tuple[Path, int]], release: Release, told: set[Path]) -> Iterator[Fault]:
+    """Ids that packages or the kernel use, and ids that two have; each place once, so it is added to ``told``."""
     least = release.uid_min
     first: dict[int, str] = {}
     for path, number in given:
-        if not least <= number <= _LARGEST or number in _NOBODY:
+        what, hint = "", ""
+        if number < least or number in _NOBODY:
+            what = f"{kind} {number} is reserved on {release.name}"
             hint = f"choose one from {least} on, but not 65534 or 65535"
-            yield Fault(path, "BF090", f"{kind} {number} is reserved on {release.name}", hint)
         elif number in first:
             what = f"{kind} {number} is that of '{first[number]}' already"
-            yield Fault(path, "BF090", what, "give each an id of its own, with 'gid:' for a user's group")
+            hint = "give each an id of its own, with 'gid:' for a user's group"
+        if what and path not in told:
+            told.add(path)
+            yield Fault(path, "BF090", what, hint)
         first.setdefault(number, path[1])

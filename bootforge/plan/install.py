@@ -66,15 +66,15 @@ def _packages(host: ResolvedHost, release: Release, faults: list[Fault]) -> tupl
     is last."""
     packages, excluded = host.spec.packages, host.spec.exclude_packages
     for name in excluded:
-        if name in packages:
-            at = written(host, [("packages", name), ("exclude_packages", name)])
-            key = "packages" if at[0] == "packages" else "exclude_packages"
-            hint = f"""write '{key}-: ["{name}"]'"""
-            faults.append(Fault(at, "BF047", f"{name} is in packages and in exclude_packages", hint))
         if name.startswith("@^"):
             hint = "name the packages and groups of it that are not wanted"
             what = f"the environment {name} cannot be left out"
             faults.append(Fault(("exclude_packages", name), "BF047", what, hint))
+        elif name in packages:
+            at = written(host, [("packages", name), ("exclude_packages", name)])
+            key = "packages" if at[0] == "packages" else "exclude_packages"
+            hint = f"""write '{key}-: ["{name}"]'"""
+            faults.append(Fault(at, "BF047", f"{name} is in packages and in exclude_packages", hint))
     environments = [name for name in packages if name.startswith("@^")]
     if environments and not release.environments:
         hint = "name groups, as in @core"

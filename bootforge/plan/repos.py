@@ -52,7 +52,7 @@ def _repo(
     branch = facts.get("branch")
     if repo.branches and branch not in repo.branches:
         one = "has no environment, and so no branch" if branch is None else f"is of the branch '{branch}'"
-        fault(f"repo {name} is for {', '.join(repo.branches)}; the host {one}", "see 'branches:' in repos.yaml")
+        fault(f"repo {name} is for {', '.join(repo.branches)}, and the host {one}", "see 'branches:' in repos.yaml")
         return None
     url = _filled(name, "url", repo.url, parse_url, facts, faults)
     mirrors = _filled(name, "mirrorlist", repo.mirrorlist, parse_mirror, facts, faults)

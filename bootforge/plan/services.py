@@ -8,8 +8,9 @@ from bootforge.plan.faults import Fault
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
 
-FLAGS = ("ssh", "http", "ftp", "smtp", "telnet")
-"""What EL5's ``firewall`` can let in by name (pykickstart: commands/firewall.py, FC3)."""
+PORTS = {"ftp": "21:tcp", "http": "80:tcp", "https": "443:tcp", "smtp": "25:tcp", "telnet": "23:tcp"}
+"""Services that EL5's installer lets in: it knows ports only. Its flag --http would do, but would open 443 as well, and
+pykickstart forgets the flags before it (options.py, ExtendConstAction)."""
 
 
 def plan_security(host: ResolvedHost, faults: list[Fault]) -> tuple[KsCommand, ...]:
@@ -22,18 +23,19 @@ def plan_security(host: ResolvedHost, faults: list[Fault]) -> tuple[KsCommand, .
 def _firewall(host: ResolvedHost, release: Release, faults: list[Fault]) -> KsCommand:
     """ssh is always let in: without it nobody could mend what the others keep out."""
     spec = host.spec.firewall
-    names = ["ssh", *(name for name in spec.services if name != "ssh")]
-    ports = ",".join(port.replace("/", ":") for port in spec.ports) or None
+    names = [name for name in spec.services if name != "ssh"]
+    ports = [port.replace("/", ":") for port in spec.ports]
     if not spec.enabled:
         return command("firewall", disabled=True)
     if release.services:
-        return command("firewall", enabled=True, service=",".join(names), port=ports)
+        return command("firewall", enabled=True, service=",".join(["ssh", *names]), port=",".join(ports) or None)
     for name in names:
-        if name not in FLAGS:
-            what = f"{release.name}'s installer lets in by name only {', '.join(FLAGS)}"
+        if name not in PORTS:
+            what = f"{release.name}'s installer lets in by name only ssh, {', '.join(PORTS)}"
             hint = "write its ports, as in 'ports: [8080/tcp]'"
             faults.append(Fault(("firewall", "services", name), "BF092", what, hint))
-    return command("firewall", enabled=True, **{name: True for name in names}, port=ports)
+    ports += [PORTS[name] for name in names if name in PORTS]
+    return command("firewall", enabled=True, ssh=True, port=",".join(ports) or None)
 
 
 def _services(host: ResolvedHost, release: Release, faults: list[Fault]) -> tuple[KsCommand, ...]:

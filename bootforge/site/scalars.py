@@ -119,6 +119,13 @@ def parse_level(text: str) -> int:
     return int(text)
 
 
+def parse_id(text: str) -> int:
+    """The id of a user or group; the largest is what EL5's tools can still count."""
+    if not re.fullmatch(r"[1-9][0-9]{0,9}", text) or int(text) > 2147483647:
+        raise ValueError(f"{text!r} is not an id; write a number from 1 to 2147483647, no zero first")
+    return int(text)
+
+
 def parse_bool(text: str) -> bool:
     if text not in ("true", "false"):
         raise ValueError(f"{text!r} is neither true nor false; write one of them in lower case")
@@ -427,6 +434,7 @@ Name = Annotated[str, *_scalar(parse_name, _NAME.pattern)]
 FactsName = Annotated[str, *_facts(parse_name)]
 Count = Annotated[int, *_scalar(parse_count, _COUNT.pattern)]
 Level = Annotated[int, *_scalar(parse_level, _LEVEL.pattern)]
+Id = Annotated[int, *_scalar(parse_id)]
 Bool = Annotated[bool, *_scalar(parse_bool, enum=["true", "false"])]
 Size = Annotated[int, *_scalar(parse_size, _SIZE.pattern)]
 Host = Annotated[HostName, *_scalar(parse_host)]
@@ -462,7 +470,7 @@ OptionValue = Annotated[str, *_scalar(_matching(_VALUE, "a value", "use letters,
 Subnet = Annotated[IPv4Network, *_scalar(_subnet)]
 Range = Annotated[AddressRange, *_scalar(parse_range)]
 MirrorUrl = Annotated[str, *_facts(parse_mirror)]
-AbsolutePath = Annotated[str, *_scalar(_matching(_ABSOLUTE, "an absolute path", "as in /bin/bash"), _ABSOLUTE.pattern)]
+AbsolutePath = Annotated[str, *_scalar(_matching(_ABSOLUTE, "an absolute path", "write it as in /bin/bash"))]
 Gecos = Annotated[str, *_scalar(parse_gecos)]
 Service = Annotated[str, *_scalar(parse_service)]
 FirewallService = Annotated[str, *_scalar(_matching(_FIREWALL, "a service of a firewall", "write it as in https"))]

@@ -36,6 +36,7 @@ from bootforge.site.scalars import (
     Group,
     Host,
     HostId,
+    Id,
     Interface,
     Iqn,
     Language,
@@ -224,14 +225,14 @@ class MachineSpec(Model):
 class GroupSpec(Model):
     """A group of the installed system."""
 
-    gid: Count = Field(description="Its id; above those that packages give to groups of their own.")
+    gid: Id = Field(description="Its id; above those that packages give to groups of their own.")
 
 
 class UserSpec(Model):
     """A person or program that has an account."""
 
-    uid: Count = Field(description="Its id; above those that packages give to users of their own.")
-    gid: Count | None = Field(None, description="The id of its own group, which has its name. Default: the uid.")
+    uid: Id = Field(description="Its id; above those that packages give to users of their own.")
+    gid: Id | None = Field(None, description="The id of its own group, which has its name. Default: the uid.")
     groups: Annotated[tuple[User, ...], *AsSet] = Field(
         (), description="More groups: those of 'groups:', or of every system, as wheel."
     )

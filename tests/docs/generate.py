@@ -42,6 +42,7 @@ def keys() -> str:
         ("site.yaml", schema.SiteFile),
         ("arrays.yaml, below the name of each array", arrays.ArraySpec),
         ("profiles/NAME.yaml, besides the keys of a host", schema.ProfileHead),
+        ("repos.yaml, by the names of repositories", schema.RepoSpec),
         ("A host: hosts, roles, profiles, layouts, hardware, rules and defaults", schema.HostSpec),
     ]
     return "\n".join(_table(title, model) for title, model in parts)

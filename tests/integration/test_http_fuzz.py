@@ -73,7 +73,7 @@ class Fuzz:
 
     def report(self) -> bytes:
         """A report whose body is not what its head says."""
-        path = self.random.choice([path for path in self.paths if "/report/" in path])
+        path = self.random.choice([path for path in self.paths if "/report/" in path or "/log/" in path])
         body = self.random.choice(BODIES)
         framing = self.random.choice(
             ("Transfer-Encoding: chunked", f"Content-Length: {len(body)}", f"Content-Length: {len(body) + 5}", "X: y")
@@ -143,6 +143,7 @@ def test_3000_requests_that_no_client_would_send(server: Running) -> None:
     paths = [
         "/", "/boot.ipxe", f"/m/{mac(1)}/boot.ipxe", f"/m/{mac(2)}/boot.ipxe", "/m/52:54:00:00:99:01/boot.ipxe?uuid=a",
         kickstart.replace(name(2), name(3)), f"{base}/bootstrap", f"{base}/report/installed", f"{base}/report/failed",
+        f"{base}/log/anaconda.log", f"{base}/log/x",
         f"/i/{name(1)}/{'0' * 32}/kickstart", "*", "http://x/boot.ipxe", "",
     ]  # fmt: skip
     fuzz = Fuzz(SEED, paths)

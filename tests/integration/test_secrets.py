@@ -137,6 +137,7 @@ def every_route(scene: Scene) -> None:
                 "host": [name(number)],
                 "token": [credential],
                 "outcome": ["installed", "failed", "maybe"],
+                "name": ["anaconda.log", "post.log", "nothing"],
             }
             for route in ROUTES:
                 for path in paths(route.rule, known):
@@ -203,7 +204,7 @@ def runs(root: Path) -> dict[str, list[list[str]]]:
         "arm": [[name(1)], ["web*", "--ttl", "1h", "--why", "a test"]],
         "status": [[], *each],
         "events": [[], *each],
-        "log": [*each, [name(1), "bootstrap"], [name(1), "nothing"]],
+        "log": [*each, [name(1), "bootstrap"], [name(1), "post.log"], [name(1), "nothing"]],
         "disarm": [[name(2)], ["web*"]],
     }
 

@@ -183,6 +183,35 @@ def test_a_report_that_is_too_long_or_not_whole_is_refused(server: Running, numb
     assert server.get(f"{base}/report/installed", data=b"x" * 262_144).status == 200
 
 
+def test_logs_of_the_installer_beside_its_report(server: Running, number: int) -> None:
+    path = server.grant(name(number))
+    base = path.removesuffix("/kickstart")
+    token = base.split("/")[3]
+    assert_refused(server.get(f"{base}/log/anaconda.log", data=b"too early"))
+    assert server.get(path).status == 200
+    assert server.get(f"{base}/log/anaconda.log", data=f"ks={path}\n".encode()).body == b"ok\n"
+    assert server.get(f"{base}/report/installed", data=b"ok\t1\tstamp\t\n").status == 200
+    assert server.get(f"{base}/log/syslog", data=b"x" * 262_144).status == 200
+    for wrong, body in (
+        ("anaconda.log", b"again"),
+        ("storage.log", b"x" * 262_145),
+        ("passwd", b"x"),
+        ("bootstrap", b"x"),
+        ("..%2fsyslog", b"x"),
+        ("", b"x"),
+    ):
+        assert_refused(server.get(f"{base}/log/{wrong}", data=body))
+    assert_refused(server.get(f"/i/{name(number)}/{'0' * 32}/log/program.log", data=b"x"))
+    assert_refused(server.get(f"{base}/log/program.log"))  # a GET
+    printed = server.verb("log", name(number))
+    assert (printed.out, printed.err) == ("ok\t1\tstamp\t\n", "logs: anaconda.log, syslog\n")
+    log = server.verb("log", name(number), "anaconda.log")
+    assert "ks=/i/" in log.out and token not in log.out and log.err == ""
+    assert "did you mean 'anaconda.log'?" in server.verb("log", name(number), "anacondalog").err
+    (status,) = server.verb("status", name(number), "--json").json
+    assert status["state"] == "installed"
+
+
 def test_head_tells_what_get_would(server: Running, number: int) -> None:
     path = server.grant(name(number))
     for asked in ("/boot.ipxe", f"/m/{mac(number)}/boot.ipxe", path, "/nothing"):

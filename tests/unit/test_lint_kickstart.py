@@ -67,6 +67,7 @@ def test_a_good_kickstart_has_no_complaint() -> None:
         ("echo 100%\n%end\n", "echo 100%\n", "line 19: %post has no %end"),
         ("%post\n", "%addon com_example_x\n", "line 19: addon 'com_example_x'"),
         ("%post\n", "%postt\n", "line 19: %postt is no section"),
+        ("@core\n", "@core\na-b\n-a-b  # not this\n", "line 19: a-b is left out, and line 18 wants it"),
     ],
 )
 def test_what_is_planted_is_found(old: str, new: str, words: str) -> None:

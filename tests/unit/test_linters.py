@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bootforge.generation import build_generation
+from bootforge.lint.shape import scripts
 from tests.support import EXAMPLE, ROOT, need
 
 
@@ -40,7 +41,7 @@ def test_every_script_of_the_example_passes_shellcheck() -> None:
     generation = build_generation(EXAMPLE)
     for host in generation.plans:
         assert run("shellcheck", "-s", "sh", "-", text=generation.artifact(host, "bootstrap").text) == ""
-        kickstart = generation.artifact(host, "kickstart").text
-        post = kickstart.partition("%post")[2].partition("\n")[2].partition("\n%end")[0]
-        assert "bootstrap" in post
-        assert run("shellcheck", "-s", "sh", "-", text="#!/bin/sh\n" + post + "\n") == ""
+        found = scripts(generation.artifact(host, "kickstart").text)
+        assert len(found) == 3 and "bootstrap" in found[0]
+        for script in found:
+            assert run("shellcheck", "-s", "sh", "-", text="#!/bin/sh\n" + script) == ""

@@ -108,6 +108,9 @@ class Host:
     def failed(self, address: str = PLANNED, name: str = "report", text: str = "the end") -> Decision:
         return self.store.report(self.name, self.token, address, address == PLANNED, "failed", name, text)
 
+    def log(self, address: str = PLANNED, name: str = "syslog", text: str = "a log") -> Decision:
+        return self.store.keep_log(self.name, self.token, address, address == PLANNED, name, text)
+
     def disarm(self) -> None:
         self.store.disarm([self.name], by="root")
 
@@ -123,25 +126,25 @@ def host(store: Store) -> Host:
 # --- every state, every event
 
 STATES = """
-| state | shown | boot | kickstart | bootstrap | installed | failed | disarm |
-|---|---|---|---|---|---|---|---|
-| idle | idle | not armed | unknown token | unknown token | unknown token | unknown token | = idle |
-| armed | armed | -> booting | -> installing | no kickstart yet | no kickstart yet | no kickstart yet | -> disarmed |
-| armed, past its time | expired | expired | expired | no kickstart yet | no kickstart yet | no kickstart yet | -> disarmed |
-| booting | booting | = booting | -> installing | no kickstart yet | no kickstart yet | no kickstart yet | -> disarmed |
-| booting, silent for 15 min | stuck | -> booting | -> installing | no kickstart yet | no kickstart yet | no kickstart yet | -> disarmed |
-| booting, past its time | expired | expired | expired | no kickstart yet | no kickstart yet | no kickstart yet | -> disarmed |
-| installing | installing | = installing | = installing | -> bootstrapping | -> installed | -> failed | -> disarmed |
-| installing, booted twice more | installing | spent | = installing | -> bootstrapping | -> installed | -> failed | -> disarmed |
-| installing for 2 min | installing | spent | = installing | -> bootstrapping | -> installed | -> failed | -> disarmed |
-| installing for 15 min | installing | spent | used up | -> bootstrapping | -> installed | -> failed | -> disarmed |
-| installing for 4 h | stuck | spent | used up | too late | too late | too late | -> disarmed |
-| bootstrapping | bootstrapping | spent | spent | = bootstrapping | -> installed | -> failed | -> disarmed |
-| bootstrapping, 4 h | stuck | spent | spent | too late | too late | too late | -> disarmed |
-| installed | installed | spent | spent | spent | = installed | contradicts | = installed |
-| failed | failed | spent | spent | spent | contradicts | = failed | = failed |
-| disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | = disarmed |
-| superseded | armed | -> booting | superseded | superseded | superseded | superseded | -> disarmed |
+| state | shown | boot | kickstart | bootstrap | installed | failed | log | disarm |
+|---|---|---|---|---|---|---|---|---|
+| idle | idle | not armed | unknown token | unknown token | unknown token | unknown token | unknown token | = idle |
+| armed | armed | -> booting | -> installing | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | -> disarmed |
+| armed, past its time | expired | expired | expired | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | -> disarmed |
+| booting | booting | = booting | -> installing | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | -> disarmed |
+| booting, silent for 15 min | stuck | -> booting | -> installing | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | -> disarmed |
+| booting, past its time | expired | expired | expired | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | -> disarmed |
+| installing | installing | = installing | = installing | -> bootstrapping | -> installed | -> failed | = installing | -> disarmed |
+| installing, booted twice more | installing | spent | = installing | -> bootstrapping | -> installed | -> failed | = installing | -> disarmed |
+| installing for 2 min | installing | spent | = installing | -> bootstrapping | -> installed | -> failed | = installing | -> disarmed |
+| installing for 15 min | installing | spent | used up | -> bootstrapping | -> installed | -> failed | = installing | -> disarmed |
+| installing for 4 h | stuck | spent | used up | too late | too late | too late | too late | -> disarmed |
+| bootstrapping | bootstrapping | spent | spent | = bootstrapping | -> installed | -> failed | = bootstrapping | -> disarmed |
+| bootstrapping, 4 h | stuck | spent | spent | too late | too late | too late | too late | -> disarmed |
+| installed | installed | spent | spent | spent | = installed | contradicts | = installed | = installed |
+| failed | failed | spent | spent | spent | contradicts | = failed | = failed | = failed |
+| disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | = disarmed |
+| superseded | armed | -> booting | superseded | superseded | superseded | superseded | superseded | -> disarmed |
 """  # noqa: E501
 """Rows as in docs/states.md. Cells: the state that a permitted request leads to or leaves, or why it is refused.
 'superseded' asks with the older token of a host that was armed again."""
@@ -289,6 +292,36 @@ def test_reports_are_counted_and_capped(host: Host, monkeypatch: pytest.MonkeyPa
     for n in range(1, grants.REPORTS):
         assert host.failed(name=f"log{n}").permitted
     assert host.failed(name="one more").reason == "used up"
+
+
+def test_each_log_is_taken_once_and_decides_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "LOG_BYTES", 10)
+    host.arm()
+    host.kickstart(LEASE)
+    assert host.log(LEASE, text="0123456789abcdef").permitted and host.state() == "installing"
+    assert [host.log(LEASE).reason, host.log(LEASE, text="0123456789abcdef").reason] == ["used up"] * 2
+    assert host.installed(LEASE).permitted
+    assert host.log(LEASE, name="report").reason == "used up", "a log is not another text of the report"
+    assert host.log(THIEF, name="storage.log").reason == "another client"
+    assert host.log(LEASE, name="storage.log", text=f"ks={host.token}").permitted and host.state() == "installed"
+    assert [(row.name, row.outcome, row.text) for row in host.store.logs("web1")] == [
+        ("syslog", "", "6789abcdef"), ("report", "installed", "the end"), ("storage.log", "", "ks=[token]"),
+    ]  # fmt: skip
+    assert [(row.kind, row.detail) for row in host.store.events("web1") if row.kind == "log"] == [
+        ("log", "syslog"), ("log", "storage.log"),
+    ]  # fmt: skip
+
+
+def test_logs_of_a_grant_are_counted(host: Host) -> None:
+    host.arm()
+    host.kickstart()
+    for number in range(grants.LOGS):
+        assert host.log(name=f"{number}.log").permitted
+    assert host.log(name="one-more.log").reason == "used up"
+    assert host.installed().permitted, "the report is no log"
+    host.arm()
+    host.kickstart()
+    assert host.log().permitted, "another grant, another count"
 
 
 def test_few_old_texts_are_kept(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

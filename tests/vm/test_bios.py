@@ -35,9 +35,10 @@ def test_an_armed_host_installs_once_and_then_boots_its_disk(bootforge: Bootforg
     machine.wait_for(MARKER, 15 * vm.PATIENCE)
     assert machine.text.count("BF: ks sha256") == 1
     story = [(one["kind"], one["detail"]) for one in bootforge.json("events", HOST)]
-    assert [kind for kind, _ in story] == ["armed", "boot", "kickstart", "bootstrap", "report", "local"]
+    assert [kind for kind, _ in story] == ["armed", "boot", "kickstart", "bootstrap", "report", "log", "local"]
     assert story[-1] == ("local", "spent")
     assert "\tstamp\t" in bootforge("log", HOST)
+    assert "\tstamp\t" in bootforge("log", HOST, "post.log")
 
 
 def test_an_unknown_machine_boots_its_disk_and_is_discovered(bootforge: Bootforge) -> None:
