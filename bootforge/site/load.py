@@ -191,7 +191,8 @@ class _Loader:
         self.plain_keys(entry for entry in tree.entries if entry.key == "defaults")
         rest = Map(tuple(entry for entry in tree.entries if entry.key != "defaults"), tree.origin)
         layer = flatten(rest, kind_of_model(SiteFile), "site.yaml", tree.origin, self.problems, beside=("defaults",))
-        for operator in (*layer.replaces.values(), *layer.removes.values()):
+        forced = (said for said in layer.says.values() if said.op == "force")
+        for operator in (*layer.replaces.values(), *layer.removes.values(), *forced):
             self.no_weaker(operator.origin)
         merged = merge(Merged(), [layer])
         return typed(SiteFile, merged, tree.origin, self.problems), merged, defaults
@@ -209,7 +210,7 @@ class _Loader:
     def named(self, directory: str) -> Iterable[tuple[str, Node | None, str]]:
         for name in self.files:
             top, _, rest = name.partition("/")
-            if top == directory and rest.endswith(".yaml"):
+            if top == directory and rest.endswith(".yaml") and (directory == "hosts" or "/" not in rest):
                 yield rest.removesuffix(".yaml"), self.tree(name), name
 
     def shipped(self, directory: str) -> Iterable[tuple[str, Node | None, str]]:
@@ -361,8 +362,11 @@ class _Loader:
                 if value and value not in network.subnet:
                     origin = site.origins.origin((*at, key), Origin("site.yaml"))
                     self.fault(origin, "BF031", f"{value} is not in {network.subnet}", f"that is {name}'s subnet")
+        told = {(problem.origin.file, problem.origin.line) for problem in self.problems}
         for name, secret in site.secrets.items():
             origin = site.origins.origin(("secrets", name, "file"), Origin("site.yaml"))
+            if (origin.file, origin.line) in told:
+                continue
             if sum(map(bool, (secret.file, secret.env, secret.command))) != 1:
                 self.fault(origin, "BF032", f"secret {name} needs one source", "give 'file', 'env' or 'command'")
             elif secret.file and not secret.file.startswith("/"):
