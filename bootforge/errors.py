@@ -102,10 +102,12 @@ class SiteError(BootforgeError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint that names the nearest known word, or lists the known ones when few; '' when there are none."""
     choices = sorted(known)
-    begun = [
-        one for one in choices if len(one) > 2 and len(word) > 2 and (one.startswith(word) or word.startswith(one))
-    ]
-    near = get_close_matches(word, begun, n=1, cutoff=0) or get_close_matches(word, choices, n=1, cutoff=0.5)
+    begun = [one for one in choices if min(len(one), len(word)) > 3 and (one.startswith(word) or word.startswith(one))]
+    begun = begun or [one for one in choices if len(one) > 2 and word.startswith(one)]
+    near = get_close_matches(word, begun, n=1, cutoff=0) or get_close_matches(
+        word, choices, n=1, cutoff=0.5 if len(word) < 5 else 0.6
+    )
+    near = near or [one for one in choices if one.lower() == word.lower()]
     if near:
         return f"did you mean {near[0]!r}?"
     if 0 < len(choices) <= 12:

@@ -112,9 +112,10 @@ def build_generation(root: FilePath | str) -> Generation:
 
 def _build(root: FilePath | str) -> Generation:
     site, problems = read_site(root)
-    if site.whole:
-        problems += rule_problems(site)
     faulty = {problem.origin.file for problem in problems}
+    if site.whole:
+        problems += [one for one in rule_problems(site) if not (one.code == "BF018" and "site.yaml" in faulty)]
+        faulty.update(problem.origin.file for problem in problems)
     engine: Engine | None = None
     try:
         engine = Engine(site.files)

@@ -175,7 +175,8 @@ class Resolver:
         said = chosen.values.get((key,))
         if said is None or not isinstance(said.value, str):
             hint = f"set '{key}:' in defaults or assign"
-            _fail(self.site.defaults.origin, "BF023", f"no {key} is chosen", hint, name)
+            removal = host.removes.get((key,))
+            _fail(removal.origin if removal else self.site.defaults.origin, "BF023", f"no {key} is chosen", hint, name)
         if said.value not in known:
             _fail(said.origin, "BF021", f"no {key} '{said.value}'", did_you_mean(said.value, known), name)
         return known[said.value]

@@ -15,6 +15,8 @@ import click
 from bootforge.errors import Problem
 from bootforge.model import Package
 
+_WIDEST, _MOST = 160, 200
+
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
@@ -72,15 +74,28 @@ def print_problems(problems: Iterable[Problem], form: str = "text", lines: dict[
     if form == "json":
         print_json([_problem(problem) for problem in problems])
         return
-    for problem in problems:
+    listed = list(problems)
+    for problem in listed if form == "github" else listed[:_MOST]:
         if form == "github":
             click.echo(_github(problem))
             continue
         click.echo(problem.line(), err=True)
         source = (lines or {}).get(problem.origin.file, [])
         if 0 < problem.origin.line <= len(source):
-            text = source[problem.origin.line - 1].expandtabs(1)
-            click.echo(f"    {text}\n    {' ' * (problem.origin.col - 1)}^", err=True)
+            text, col = _window(source[problem.origin.line - 1], problem.origin.col)
+            click.echo(f"    {text}\n    {' ' * (col - 1)}^", err=True)
+    if form == "text" and len(listed) > _MOST:
+        click.echo(f"... and {len(listed) - _MOST} more; '--format json' has them all", err=True)
+
+
+def _window(line: str, col: int) -> tuple[str, int]:
+    """What of a line is shown, and the column in it: no more than a terminal takes, and nothing that it would obey."""
+    text = "".join(char if char.isprintable() else " " for char in line)
+    if len(text) <= _WIDEST:
+        return text, col
+    start = max(0, min(col - 1 - _WIDEST // 2, len(text) - _WIDEST))
+    before, after = "..." if start else "", "..." if start + _WIDEST < len(text) else ""
+    return f"{before}{text[start : start + _WIDEST]}{after}", col - start + len(before)
 
 
 def _problem(problem: Problem) -> dict[str, Any]:

@@ -14,6 +14,10 @@ from bootforge.releases import RELEASES
 
 def lint_site(generation: Generation, today: date) -> Iterator[Problem]:
     """Warnings about lines that change nothing for any host, and notes about releases that have ended."""
+    if not generation.hosts:
+        hint = "write 'NAME: {...}' lines in hosts/NAME.yaml"
+        yield _warning(Origin("site.yaml"), "BF062", "the site has no hosts, so nothing in it has an effect", hint)
+        return
     yield from _dead_rules(generation)
     yield from _dead_defaults(generation)
     yield from _unused(generation)

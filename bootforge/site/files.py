@@ -11,6 +11,13 @@ from bootforge.errors import Problem, did_you_mean
 from bootforge.model import Origin
 
 _TOP = ("site.yaml", "rules.yaml", "repos.yaml", "arrays.yaml", "lock.yaml")
+_YAML = (".yaml", ".yml")
+_ANYTHING = ("files", "keys", "templates")
+"""Directories whose files are nobody's language."""
+
+PLACES = ("roles", "hosts", "profiles", "layouts", "hardware")
+"""Directories of YAML files."""
+
 _MAX_FILE = 4 * 1024 * 1024
 
 
@@ -24,7 +31,11 @@ def read_files(root: FilePath, problems: list[Problem]) -> dict[str, bytes]:
     real = root.resolve()
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
-        if any(part.startswith(".") for part in name.split("/")) or (path.is_dir() and not path.is_symlink()):
+        if any(part.startswith(".") for part in name.split("/")):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            if name.endswith(_YAML) and name.partition("/")[0] not in _ANYTHING:
+                fault(name, "is a directory", "a file of that name is read; remove it, or rename it")
             continue
         if not name.isprintable():
             shown = name.encode("utf-8", "backslashreplace").decode().encode("unicode_escape").decode()
@@ -73,15 +84,19 @@ def _commit(root: FilePath) -> str:
 
 def stray_files(files: Iterable[str]) -> Iterator[Problem]:
     """YAML files in places where nobody looks, so that what they say would be without effect."""
-    places = ("roles", "hosts", "profiles", "layouts", "hardware")
     for name in files:
         top, _, rest = name.partition("/")
-        if not name.endswith((".yaml", ".yml")) or (rest and top in ("files", "keys", "templates")):
+        if not name.lower().endswith(_YAML) or (rest and top in _ANYTHING):
             continue
-        if name.endswith(".yml"):
-            yield Problem(Origin(name), "BF004", "is not read: its name ends in .yml", "rename it to .yaml")
+        if not name.endswith(".yaml"):
+            ending = name[name.rindex(".") :]
+            yield Problem(Origin(name), "BF004", f"is not read: its name ends in {ending}", "rename it to .yaml")
         elif not rest and name not in _TOP:
-            hint = f"only {', '.join(_TOP)} stand here; the rest is in {', '.join(places)}"
+            hint = f"only {', '.join(_TOP)} stand here; the rest is in {', '.join(PLACES)}"
             yield Problem(Origin(name), "BF004", "is not read", hint)
-        elif rest and top not in places:
-            yield Problem(Origin(name), "BF004", f"is not read: no directory '{top}'", did_you_mean(top, places))
+        elif rest and top not in PLACES:
+            yield Problem(Origin(name), "BF004", f"is not read: no directory '{top}'", did_you_mean(top, PLACES))
+        elif "/" in rest and top != "hosts":
+            inner, _, file = rest.rpartition("/")
+            place = inner if inner in PLACES else top
+            yield Problem(Origin(name), "BF004", f"is not read: {top} has no directories", f"move it to {place}/{file}")

@@ -8,6 +8,7 @@ Within a group, replacing comes first, then setting, then removing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
@@ -197,6 +198,11 @@ def _limit(kind: Struct, only: Collection[str]) -> Struct:
     return Struct({key: value for key, value in kind.fields.items() if key in only})
 
 
+def _told(key: str) -> str:
+    """A key for a message, with what only looks like a letter of ours shown as what it is."""
+    return f"'{key}'" if key.isascii() else ascii(key)
+
+
 def _has(kind: Kind, key: str) -> bool:
     return isinstance(kind, Struct) and key in kind.fields
 
@@ -221,17 +227,26 @@ class _Flattener:
         self.says[path] = Assertion(value, op, node.origin, self.layer, tuple(item.origin for item in items))
 
     def struct(self, entries: Iterable[Entry], kind: Struct, path: Path) -> None:
+        above = ""
         for entry in entries:
             inner = kind.fields.get(entry.key)
             if inner is None:
                 where = f" in {dotted(path)}" if path else ""
                 inside = [f"'{name}:'" for name, one in kind.fields.items() if _has(one, entry.key)]
                 hint = f"it stands below {' or '.join(inside)}" if inside else ""
+                if (word := entry.key.rstrip(" !-")) in kind.fields:
+                    hint = f"at most one suffix, just before the colon: '{word}:', '{word}!:' or '{word}-:'"
+                elif (word := re.split("[:=]", entry.key)[0]) != entry.key and word in kind.fields:
+                    hint = f"write '{word}: VALUE', with a blank after the colon"
+                elif above:
+                    hint = f"indent it if it belongs to '{above}:' above"
                 hint = hint or did_you_mean(entry.key, [*kind.fields, *(() if path else self.beside)])
                 hint = hint or "docs/site.md lists every key"
-                self.problems.append(Problem(entry.origin, "BF012", f"unknown key '{entry.key}'{where}", hint))
+                self.problems.append(Problem(entry.origin, "BF012", f"unknown key {_told(entry.key)}{where}", hint))
             else:
                 self.entry(entry, inner, (*path, entry.key))
+                empty = isinstance(entry.node, Text) and entry.node.empty and isinstance(inner, Keyed | Struct)
+                above = entry.key if empty and entry.op != "remove" else ""
 
     def entry(self, entry: Entry, kind: Kind, path: Path) -> None:
         if entry.op == "remove":
@@ -243,9 +258,11 @@ class _Flattener:
                 self.replaces[path] = Assertion(None, "force", entry.origin, self.layer)
         if not isinstance(entry.node, Bad):
             self.value(entry.node, kind, path, entry.op)
+        if path not in self.says:
+            self.keys.setdefault(path, entry.origin)
 
     def value(self, node: Node, kind: Kind, path: Path, op: Op) -> None:
-        key = path[-1]
+        key = path[-1] + ("!" if op == "force" else "")
         match kind:
             case Scalar(secret=True):
                 self.secret(node, path, op)
@@ -253,7 +270,7 @@ class _Flattener:
                 if not isinstance(node, Text):
                     self.shape(node, f"'{key}' takes one value", f"write '{key}: VALUE'")
                 elif node.empty:
-                    self.shape(node, f"'{key}' has no value", f"write one, or '{key}-:' to remove it")
+                    self.shape(node, f"'{key}' has no value", f"write one, or '{path[-1]}-:' to remove it")
                 else:
                     self.say(path, node.value, op, node)
             case Atomic():
@@ -285,7 +302,8 @@ class _Flattener:
     def texts(self, node: Node, key: str) -> list[Text]:
         if not isinstance(node, Seq):
             one = isinstance(node, Text) and not node.empty and len(node.value) < 40 and node.value.isprintable()
-            shown = node.value if isinstance(node, Text) and one else "..."
+            words = re.split(r"[,\s]+", node.value) if isinstance(node, Text) and one else ["..."]
+            shown = ", ".join(word if re.fullmatch(r"[\w./+=-]*", word) else f'"{word}"' for word in words)
             self.shape(node, f"'{key}' takes a list", f"write '{key}: [{shown}]'")
             return []
         texts = []

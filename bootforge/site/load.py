@@ -213,7 +213,8 @@ class _Loader:
             right = not any(problem.origin.file == "arrays.yaml" for problem in self.problems)
             self.problems += array_problems(site.arrays, site.array_origins, site.networks, whole=right)
         self.problems += network_problems(site.networks, origins)
-        self.problems += secret_problems(site.secrets, origins, self.root)
+        told = {(problem.origin.file, problem.origin.line) for problem in self.problems}
+        self.problems += secret_problems(site.secrets, origins, self.root, told)
         return site
 
     def site_file(self, node: Node | None) -> tuple[SiteFile | None, Merged, Layer]:
@@ -229,7 +230,8 @@ class _Loader:
         self.plain_keys(entry for entry in tree.entries if entry.key == "defaults")
         rest = Map(tuple(entry for entry in tree.entries if entry.key != "defaults"), tree.origin)
         layer = flatten(rest, kind_of_model(SiteFile), "site.yaml", tree.origin, self.problems, beside=("defaults",))
-        for operator in (*layer.replaces.values(), *layer.removes.values()):
+        forced = (said for said in layer.says.values() if said.op == "force")
+        for operator in (*layer.replaces.values(), *layer.removes.values(), *forced):
             self.no_weaker(operator.origin)
         merged = merge(Merged(), [layer])
         return typed(SiteFile, merged, tree.origin, self.problems), merged, defaults
@@ -247,7 +249,7 @@ class _Loader:
     def named(self, directory: str) -> Iterable[tuple[str, Node | None, str]]:
         for name in self.files:
             top, _, rest = name.partition("/")
-            if top == directory and rest.endswith(".yaml"):
+            if top == directory and rest.endswith(".yaml") and (directory == "hosts" or "/" not in rest):
                 yield rest.removesuffix(".yaml"), self.tree(name), name
 
     def shipped(self, directory: str) -> Iterable[tuple[str, Node | None, str]]:

@@ -7,6 +7,7 @@ Each raises ValueError with a message for the operator. ``no`` is the text "no",
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
@@ -63,14 +64,23 @@ _ONE_PACKAGE = ("a package", "write NAME, '@GROUP' or '@^ENVIRONMENT', without b
 
 
 def clean(value: Any) -> str:
-    """One line of text, at most 4,096 characters, without control characters."""
+    """One line of text, at most 4,096 characters, without control characters and others that nobody sees."""
     if not isinstance(value, str):
         raise ValueError("must be one value")
     if len(value) > 4096:
         raise ValueError(f"is {len(value)} characters long; 4096 at most")
     if control := _CONTROL.search(value):
         raise ValueError(f"has the control character {control[0]!r}; write one line of text")
+    if not value.isprintable():
+        unseen = next(char for char in value if not char.isprintable())
+        raise ValueError(f"has the character {unseen!a}, which cannot be seen; remove it, or write a blank")
     return value
+
+
+def _foreign(text: str) -> str:
+    """What may be why a text is refused: a character that looks like another one."""
+    char = next((char for char in text if not char.isascii()), "")
+    return f" (it has {unicodedata.name(char, 'an unknown character')}, {char!a})" if char else ""
 
 
 def _scalar(read: Callable[[str], Any], pattern: str | None = None, *, facts: bool = False, **schema: Any) -> Any:
@@ -79,7 +89,12 @@ def _scalar(read: Callable[[str], Any], pattern: str | None = None, *, facts: bo
 
     @lru_cache(maxsize=65536)
     def read_once(text: str) -> Any:
-        return read(clean(text))
+        text = clean(text)
+        try:
+            return read(text)
+        except ValueError as error:
+            message, semicolon, hint = str(error).partition("; ")
+            raise ValueError(f"{message}{_foreign(text)}{semicolon}{hint}") from None
 
     def validate(value: Any, info: ValidationInfo) -> Any:
         text = value if isinstance(value, str) else clean(value)
@@ -102,6 +117,13 @@ def _matching(pattern: re.Pattern[str], what: str, hint: str) -> Callable[[str],
         return text
 
     return read
+
+
+def parse_text(text: str) -> str:
+    if not text or text != text.strip():
+        what = "begins or ends with a blank" if text.strip() else "is empty"
+        raise ValueError(f"{what}; write a text without blanks around it, or remove it")
+    return text
 
 
 parse_name = _matching(_NAME, "a name", "use lower-case letters, digits and dashes, a letter first")
@@ -324,6 +346,8 @@ def parse_console(text: str) -> str:
 
 
 def _subnet(text: str) -> IPv4Network:
+    if "/" not in text:
+        raise ValueError(f"{text!r} has no prefix length; write it as in 10.2.0.0/20")
     try:
         subnet = IPv4Network(text, strict=False)
     except ValueError:
@@ -429,7 +453,7 @@ def elements(value: Any) -> Any:
 
 
 # fmt: off
-Text = Annotated[str, *_scalar(lambda text: text)]
+Text = Annotated[str, *_scalar(parse_text)]
 Name = Annotated[str, *_scalar(parse_name, _NAME.pattern)]
 FactsName = Annotated[str, *_facts(parse_name)]
 Count = Annotated[int, *_scalar(parse_count, _COUNT.pattern)]
@@ -441,12 +465,12 @@ Host = Annotated[HostName, *_scalar(parse_host)]
 Url = Annotated[str, *_facts(parse_url, _URL.pattern)]
 Server = Annotated[str, *_scalar(parse_server, _SERVER.pattern)]
 Timezone = Annotated[str, *_scalar(parse_timezone)]
-Language = Annotated[str, *_scalar(_matching(_LANGUAGE, "a language", "as in en_US.UTF-8"), _LANGUAGE.pattern)]
+Language = Annotated[str, *_scalar(_matching(_LANGUAGE, "a language", "write it as in en_US.UTF-8"), _LANGUAGE.pattern)]
 Word = Annotated[str, *_scalar(_matching(_WORD, *_ONE_WORD), _WORD.pattern)]
 FactsWord = Annotated[str, *_facts(_matching(_WORD, *_ONE_WORD))]
 BootWord = Annotated[str, *_scalar(_matching(_BOOT_WORD, *_IPXE_WORD), _BOOT_WORD.pattern)]
 FactsBootWord = Annotated[str, *_facts(_matching(_BOOT_WORD, *_IPXE_WORD))]
-Interface = Annotated[str, *_scalar(_matching(_INTERFACE, "the name of an interface", "as in xenbr0"))]
+Interface = Annotated[str, *_scalar(_matching(_INTERFACE, "the name of an interface", "write it as in xenbr0"))]
 Package = Annotated[str, *_scalar(_matching(_PACKAGE, *_ONE_PACKAGE), _PACKAGE.pattern)]
 User = Annotated[str, *_scalar(_matching(_USER, "a name", "use lower-case letters, digits, _ and -"), _USER.pattern)]
 SitePath = Annotated[str, *_scalar(parse_site_path)]

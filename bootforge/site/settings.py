@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path as FilePath
 
@@ -59,10 +59,15 @@ def _overlaps(
             widest = last, name, str(subnet)
 
 
-def secret_problems(secrets: Mapping[str, SecretSpec], origins: Merged, root: FilePath) -> Iterator[Problem]:
-    """Secrets with no source or several, and those that are kept in the site."""
+def secret_problems(
+    secrets: Mapping[str, SecretSpec], origins: Merged, root: FilePath, told: Container[tuple[str, int]]
+) -> Iterator[Problem]:
+    """Secrets with no source or several, and those that are kept in the site; not at lines that are ``told`` to be
+    wrong already."""
     for name, secret in secrets.items():
         origin = origins.origin(("secrets", name, "file"), _TOP)
+        if (origin.file, origin.line) in told:
+            continue
         if sum(map(bool, (secret.file, secret.env, secret.command))) != 1:
             yield Problem(origin, "BF032", f"secret {name} needs one source", "give 'file', 'env' or 'command'")
         elif secret.file and not secret.file.startswith("/"):

@@ -24,6 +24,7 @@ _ADVICE = (
     ("expected '-'", "{} cannot stand here", f"quote a value that holds braces or quotes, {_SISTERS}"),
     ("node content", "{} cannot stand here", f"quote a value that holds braces or quotes, {_SISTERS}"),
     ("block sequence entries", "no '- ' can stand here", "begin a list in a line of its own, or write [a, b]"),
+    ("mapping keys are not allowed", "'?' cannot stand here", "quote a value that begins with it"),
     ("escape", "no such escape in double quotes", "use single quotes, in which a backslash is a backslash"),
     ("unexpected ':'", "a value in braces that holds a ':' before a bracket", "quote it"),
     ("expected <document start>", "the document ended above", "remove the line '...'"),
@@ -65,6 +66,18 @@ def syntax_problem(error: yaml.YAMLError, file: str, text: str) -> Problem:
         if above < line and not re.search(r":( |$)", lines[above].rstrip()):
             _, what, hint = _ADVICE[2]
             line, col = above, len(lines[above]) - len(lines[above].lstrip())
+        elif above < line:
+            what, hint = "{} is indented as a part of the value above", "indent it as its sisters are"
+            col = len(lines[line]) - len(lines[line].lstrip())
+    elif "<document start>" in said and not any(one.startswith("...") for one in lines[:line]):
+        what, hint = "{} stands outside of what began above", "begin every key of a file in the first column"
+    elif "expected '-'" in said and opened and opened.line < line:
+        what = f"{{}} stands among the elements of the list that begins in line {opened.line + 1}"
+        hint = "indent it as its sisters are, or drop the '- ' there"
+    elif "{}" in what and lines[line][:col].rstrip()[-1:] in ("'", '"'):
+        what, hint = "{} cannot stand here, after the closing quote", "write '' for a ' inside '...'"
+    elif "{}" in what and lines[line][col : col + 1] == ":":
+        _, what, hint = _ADVICE[2]
     elif opened and unclosed:
         line, col = opened.line, opened.column
     elif "expected ','" in said:

@@ -6,6 +6,7 @@ keys are refused where they stand, because each makes a line mean something that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,11 +15,13 @@ import yaml
 
 from bootforge.errors import Problem
 from bootforge.model import Origin
-from bootforge.site.syntax import syntax_problem
+from bootforge.site.syntax import end_of, syntax_problem
 
 Op = Literal["set", "force", "remove"]
 _SUFFIX: dict[str, Op] = {"!": "force", "-": "remove"}
-_DEEPEST = 32
+_DEEPEST, _LONGEST_KEY = 32, 400
+_HIDDEN_BREAK = re.compile("[\x85\u2028\u2029]")
+_NO_QUOTES = ("\u2018", "\u2019", "\u201a", "\u201c", "\u201d", "\u201e", "\u00ab", "\u00bb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,12 @@ Node = Text | Seq | Map | Bad
 def parse_yaml(text: str, file: str, problems: list[Problem]) -> Node | None:
     """The tree of one file; what is wrong with it is appended to ``problems``. None for an empty file, and Bad for
     one that is not YAML."""
+    if found := _HIDDEN_BREAK.search(text):
+        what = f"not YAML: a line ends in {found[0]!a}"
+        problems.append(
+            Problem(end_of(text[: found.start()], file), "BF001", what, "editors do not show it; remove it")
+        )
+        return Bad(Origin(file))
     loader = yaml.CSafeLoader(text)
     try:
         return _Reader(loader, file, problems).document()
@@ -121,7 +130,8 @@ class _Reader:
 
     def node(self, event: Any, depth: int) -> Node:
         origin = self.origin(event)
-        if type(event) is yaml.ScalarEvent and not event.anchor and not event.tag:
+        plain = type(event) is yaml.ScalarEvent and not event.anchor and not event.tag
+        if plain and not event.value.startswith(_NO_QUOTES):
             return _text(event, origin)
         if isinstance(event, yaml.AliasEvent):
             hint = "write the value out; quote a text that begins with '*'"
@@ -154,6 +164,9 @@ class _Reader:
             self.fault(event, f"'{shown}' is a tag, which the site language does not have", hint)
         elif depth == _DEEPEST + 1 and not isinstance(event, yaml.ScalarEvent):
             self.fault(event, f"nested deeper than {_DEEPEST} levels", "nothing in a site is as deep as that")
+        elif isinstance(event, yaml.ScalarEvent) and not event.style and event.value.startswith(_NO_QUOTES):
+            hint = "write ' or \"; put such quotes round a text that begins with it"
+            self.fault(event, f"{event.value[0]} is no quotation mark of YAML", hint)
         else:
             return False
         return True
@@ -175,6 +188,7 @@ class _Reader:
 
     def entry(self, key: Any, depth: int, first: dict[str, Origin]) -> Entry | None:
         named = self.node(key, depth)
+        found = len(self.problems)
         value = self.node(self.next(), depth)
         if isinstance(named, Bad):
             return None
@@ -182,12 +196,16 @@ class _Reader:
             self.fault(key, "a key must be a word", "quote a value that begins with a brace or a bracket")
             return None
         name, op = named.value, "set"
+        if len(name) > _LONGEST_KEY:
+            self.fault(key, f"a key of {len(name)} characters", "nothing in a site has a name as long as that")
+            return None
         if not name.isprintable():
-            self.fault(key, f"the key {name!r} has a control character", "write it in plain letters")
+            self.fault(key, f"the key {name!a} has a character that cannot be seen", "write it in plain letters")
             return None
         if not key.style and name[-1:] in _SUFFIX:
             name, op = name[:-1], _SUFFIX[name[-1]]
         if name == "<<":
+            del self.problems[found:]
             self.fault(key, "merge keys are not part of the site language", "use a role or a rule")
             return None
         written = f"{name}-" if op == "remove" else name

@@ -17,14 +17,15 @@ def typed(
     model: type[M], merged: Merged, origin: Origin, problems: list[Problem], host: str = "", *, alone: bool = False
 ) -> M | None:
     """Merged text as the schema's values; None when the schema refuses some, which are then added to ``problems``,
-    each at its line. ``alone``: a layer by itself, so what is missing is forgiven and a ``{fact}`` may stand."""
+    each at its line. What lacks a value because it was refused before is not told again. ``alone``: a layer by itself,
+    so what is missing is forgiven and a ``{fact}`` may stand."""
     try:
         return model.model_validate(merged.tree(), context={"layer": alone})
     except ValidationError as error:
         problems += [
             _value_problem(found, merged, origin, host)
             for found in error.errors(include_url=False, include_input=False)
-            if not (alone and found["type"] == "missing")
+            if not (found["type"] == "missing" and (alone or found["loc"] in merged.keys))
         ]
         return None
 

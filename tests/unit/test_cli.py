@@ -21,6 +21,7 @@ import pytest
 
 from bootforge.cli import SUMMARIES, VERBS, artifacts, cli
 from bootforge.errors import Exit
+from tests.sites import site_with
 from tests.support import EXAMPLE, ROOT, Done, bootforge, environment, heed_interrupts, verb, write_site
 
 WEB, DB, APP = "web01.prod.den.example.com", "db01.prod.den.example.com", "app01.qa.den.example.com"
@@ -565,3 +566,13 @@ def test_the_command_that_is_installed_is_this_one() -> None:
 def _columns(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("COLUMNS", raising=False)
     yield
+
+
+def test_check_shows_no_more_than_a_terminal_takes(tmp_path: Path) -> None:
+    """A thousand problems are counted and not all shown; JSON and GitHub have each. A line of a megabyte is cut."""
+    hosts = "".join(f"h{number}: x\n" for number in range(1000)) + "x: " + "y" * 1_000_000 + "\n"
+    site = site_with(tmp_path, {"hosts/den.yaml": hosts})
+    text, data, github = (verb("check", "--site", site, "--format", form) for form in ("text", "json", "github"))
+    assert (text.status, data.status, github.status) == (2, 2, 2)
+    assert len(text.err) < 60_000 and "\n... and 801 more; '--format json' has them all\n1001 errors" in text.err
+    assert len(data.json) == len(github.out.splitlines()) == 1001
