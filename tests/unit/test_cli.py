@@ -21,6 +21,7 @@ import pytest
 
 from bootforge.cli import SUMMARIES, VERBS, artifacts, cli
 from bootforge.errors import Exit
+from tests.bench.fleet_site import write_fleet
 from tests.support import EXAMPLE, ROOT, Done, bootforge, environment, heed_interrupts, verb, write_site
 
 WEB, DB, APP = "web01.prod.den.example.com", "db01.prod.den.example.com", "app01.qa.den.example.com"
@@ -557,3 +558,43 @@ def test_the_command_that_is_installed_is_this_one() -> None:
 def _columns(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("COLUMNS", raising=False)
     yield
+
+
+# Many hosts
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_fleet(tmp_path_factory.mktemp("fleet"), 230)
+
+
+def test_render_all_in_many_processes_writes_the_same(fleet: Path, tmp_path: Path) -> None:
+    """The same bytes however many processes write them; a second run writes nothing, whoever wrote the first."""
+    one, many = tmp_path / "one", tmp_path / "many"
+    assert verb("render", "--all", "-o", one, "--jobs", "1", "--site", fleet).status == 0
+    first = verb("render", "--all", "-o", many, "--jobs", "3", "--site", fleet)
+    assert first.err == f"230 hosts, {len(tree(one))} files written\n" and first.out == ""
+    assert {name: content for name, (_, _, content) in tree(many).items()} == {
+        name: content for name, (_, _, content) in tree(one).items()
+    }
+    before = tree(many)
+    assert verb("render", "--all", "-o", many, "--jobs", "2", "--site", fleet).err == "230 hosts, 0 files written\n"
+    assert tree(many) == before
+    victim = next(iter(before))
+    (many / victim).write_text("changed by hand\n")
+    assert verb("render", "--all", "-o", many, "--site", fleet).err == "230 hosts, 1 files written\n"
+    assert tree(many)[victim][2] == before[victim][2]
+
+
+def test_what_goes_wrong_in_another_process_is_told_in_full(fleet: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = verb("render", "--all", "-o", tmp_path / "file" / "out", "--jobs", "2", "--site", fleet)
+    assert done.status == Exit.USAGE and "cannot be written: Not a directory" in done.err
+    assert "nothing of it was left behind" in done.err and "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    "options", [["--jobs", "2", WEB], ["--all", "--jobs", "0", "-o", "out"], ["--all", "--jobs", "x"]]
+)
+def test_jobs_are_for_all_hosts(site: Path, options: list[str]) -> None:
+    assert verb("render", *options, "--site", site).status == Exit.USAGE
