@@ -1,4 +1,4 @@
-"""Verbs that read a site: init, check, hosts, show, explain."""
+"""Verbs that read a site: init, check, hosts, show, explain; and schema, which describes one."""
 
 from __future__ import annotations
 
@@ -207,3 +207,17 @@ def _explanation(path: str, trail: Trail, value: Any, holds: bool) -> list[str]:
 
 def _shown(value: Assertion | Any) -> str:
     return "[" + ", ".join(value) + "]" if isinstance(value, tuple) else str(value if value is not None else "{}")
+
+
+@click.command()
+@click.argument("kind", required=False, metavar="[site|rules|role|profile|layout|host]")
+@options.verbose
+def schema(kind: str | None) -> None:
+    """Print the JSON Schema (draft 2020-12) of a kind of file of a site, or of all kinds.
+
+    Editors with a YAML language server complete and check keys by it. It knows single files: what only the whole
+    site can tell, check tells.
+    """
+    from bootforge.site.jsonschema import json_schema
+
+    print_json(json_schema(kind))

@@ -33,9 +33,15 @@ _INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,14}")
 _PACKAGE = re.compile(r"@\^?[A-Za-z0-9][A-Za-z0-9_.+-]*|[A-Za-z0-9][A-Za-z0-9_.+-]*(\.[a-z0-9_]+)?")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}_[A-Z]{2}(\.UTF-8)?")
+_OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = rf"{_OCTET}(\.{_OCTET}){{3}}"
+_MAC = r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}|[0-9a-fA-F]{12}|([0-9a-fA-F]{4}\.){2}[0-9a-fA-F]{4}"
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_DEVICE = re.compile(r"/dev/[A-Za-z0-9._:+/-]+")
 _RANGE = re.compile(r"([0-9.]+) ?- ?([0-9.]+)")
 _ONE_WORD = ("one word", "write it without blanks, quotes and backslashes")
 _IPXE_WORD = ("one word of a netboot script", "use letters, digits and . _ ~ : / ? = @ , + % & ( ) [ ] * ! -")
+_ONE_INTERFACE = ("the name of an interface", "as in xenbr0")
 _ONE_PACKAGE = ("a package", "write NAME, '@GROUP' or '@^ENVIRONMENT', without blanks and patterns")
 
 
@@ -151,7 +157,7 @@ def parse_site_path(text: str) -> str:
 
 
 def parse_device(text: str) -> str:
-    if not re.fullmatch(r"/dev/[A-Za-z0-9._:+/-]+", text) or ".." in text:
+    if not _DEVICE.fullmatch(text) or ".." in text:
         raise ValueError(f"{text!r} is not a device; write it as in /dev/sda")
     return text
 
@@ -180,10 +186,9 @@ def parse_range(text: str) -> AddressRange:
 
 
 def parse_uuid(text: str) -> str:
-    lower = text.lower()
-    if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", lower):
+    if not _UUID.fullmatch(text):
         raise ValueError(f"{text!r} is not a UUID; uuidgen prints one")
-    return lower
+    return text.lower()
 
 
 def _subnet(text: str) -> IPv4Network:
@@ -223,7 +228,7 @@ def elements(value: Any) -> Any:
 # fmt: off
 Text = Annotated[str, *_scalar(lambda text: text)]
 Name = Annotated[str, *_scalar(parse_name, _NAME.pattern)]
-FactsName = Annotated[str, *_facts(parse_name)]
+FactsName = Annotated[str, *_facts(parse_name, _NAME.pattern)]
 Count = Annotated[int, *_scalar(parse_count, _COUNT.pattern)]
 Bool = Annotated[bool, *_scalar(parse_bool, enum=["true", "false"])]
 Size = Annotated[int, *_scalar(parse_size, _SIZE.pattern)]
@@ -233,19 +238,19 @@ Server = Annotated[str, *_scalar(parse_server, _SERVER.pattern)]
 Timezone = Annotated[str, *_scalar(parse_timezone)]
 Language = Annotated[str, *_scalar(_matching(_LANGUAGE, "a language", "as in en_US.UTF-8"), _LANGUAGE.pattern)]
 Word = Annotated[str, *_scalar(_matching(_WORD, *_ONE_WORD), _WORD.pattern)]
-FactsWord = Annotated[str, *_facts(_matching(_WORD, *_ONE_WORD))]
+FactsWord = Annotated[str, *_facts(_matching(_WORD, *_ONE_WORD), _WORD.pattern)]
 BootWord = Annotated[str, *_scalar(_matching(_BOOT_WORD, *_IPXE_WORD), _BOOT_WORD.pattern)]
-FactsBootWord = Annotated[str, *_facts(_matching(_BOOT_WORD, *_IPXE_WORD))]
-Interface = Annotated[str, *_scalar(_matching(_INTERFACE, "the name of an interface", "as in xenbr0"))]
+FactsBootWord = Annotated[str, *_facts(_matching(_BOOT_WORD, *_IPXE_WORD), _BOOT_WORD.pattern)]
+Interface = Annotated[str, *_scalar(_matching(_INTERFACE, *_ONE_INTERFACE), _INTERFACE.pattern)]
 Package = Annotated[str, *_scalar(_matching(_PACKAGE, *_ONE_PACKAGE), _PACKAGE.pattern)]
 User = Annotated[str, *_scalar(_matching(_USER, "a name", "use lower-case letters, digits, _ and -"), _USER.pattern)]
 SitePath = Annotated[str, *_scalar(parse_site_path)]
-Device = Annotated[str, *_scalar(parse_device)]
-MacText = Annotated[Mac, *_scalar(_mac)]
-Address = Annotated[IPv4Address, *_scalar(_address)]
-Subnet = Annotated[IPv4Network, *_scalar(_subnet)]
-Range = Annotated[AddressRange, *_scalar(parse_range)]
-Uuid = Annotated[str, *_scalar(parse_uuid)]
+Device = Annotated[str, *_scalar(parse_device, _DEVICE.pattern)]
+MacText = Annotated[Mac, *_scalar(_mac, _MAC)]
+Address = Annotated[IPv4Address, *_scalar(_address, _IPV4)]
+Subnet = Annotated[IPv4Network, *_scalar(_subnet, rf"{_IPV4}/[0-9]{{1,2}}")]
+Range = Annotated[AddressRange, *_scalar(parse_range, rf"{_IPV4} ?- ?{_IPV4}")]
+Uuid = Annotated[str, *_scalar(parse_uuid, _UUID.pattern)]
 SecretName = Annotated[str, SECRET, *_scalar(_matching(_USER, "a name", "use lower-case letters, digits, _ and -"))]
 # fmt: on
 AsSet = (SET, BeforeValidator(elements))

@@ -202,7 +202,7 @@ def test_every_verb_is_what_it_says() -> None:
         assert re.search(rf"^  {word} +{re.escape(SUMMARIES[word])}$", shown, re.M)
         options = {option for param in command.params for option in param.opts}
         assert "--verbose" in options
-        assert "--site" in options or word == "init"
+        assert "--site" in options or word in ("init", "schema")
 
 
 def test_help_and_version_import_nothing_heavy() -> None:
