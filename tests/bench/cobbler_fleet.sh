@@ -6,6 +6,7 @@ python=$1 systems=$2 here=$(cd "$(dirname "$0")" && pwd)
 case $python in */*) ;; *) python=$(command -v "$python") ;; esac
 scratch=$(mktemp -d)
 trap 'rmdir "$scratch"' EXIT
+# shellcheck disable=SC2016  # the inner shell expands them
 unshare --mount sh -eu -c '
     scratch=$1 python=$2 script=$3 systems=$4
     mount -t tmpfs tmpfs "$scratch"
