@@ -66,7 +66,8 @@ class Stated:
         return self._by_domain[domain].union(fact_classes(facts), self._networks(words, own), self._hardware(own))
 
     def _hardware(self, own: Layer) -> Iterator[str]:
-        said = own.says.get(("hardware",)) or self.site.defaults.says.get(("hardware",))
+        key = ("hardware",)
+        said = own.says.get(key) or (None if key in own.removes else self.site.defaults.says.get(key))
         if said:
             yield class_name("hw", str(said.value))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from pathlib import Path
 
@@ -25,3 +26,13 @@ def shipped_texts(kind: str) -> dict[str, str]:
         for path in sorted(root.rglob("*"))
         if path.is_file()
     }
+
+
+@cache
+def package_digest() -> str:
+    """A digest of Bootforge's own code."""
+    total = hashlib.sha256()
+    package = Path(__file__).resolve().parent
+    for path in sorted(package.rglob("*.py")):
+        total.update(f"{path.relative_to(package)}\0".encode() + path.read_bytes() + b"\0")
+    return total.hexdigest()

@@ -67,9 +67,9 @@ class Done:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of commands under test: nothing of the caller's Bootforge settings."""
+    """The environment of commands under test: nothing of the caller's Bootforge settings, nor of their cache."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("BOOTFORGE_")}
-    return {**kept, "BOOTFORGE_ROOT_HASH": ROOT_HASH, **more}
+    return {**kept, "BOOTFORGE_ROOT_HASH": ROOT_HASH, "XDG_CACHE_HOME": "/proc/none", **more}
 
 
 def bootforge(*args: str | Path, **env: str) -> Done:

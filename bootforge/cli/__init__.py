@@ -28,6 +28,7 @@ VERBS = {
     "status": "server:status",
     "events": "server:events",
     "log": "server:log",
+    "schema": "site:schema",
 }
 """Each verb and where it is: a verb's module is imported when the verb is called."""
 
@@ -47,6 +48,7 @@ SUMMARIES = {
     "status": "Show how installs are going.",
     "events": "Show what happened.",
     "log": "Print what a host reported.",
+    "schema": "Print the JSON Schema of a site's files, for editors.",
 }
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable
+from contextlib import ExitStack
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +17,9 @@ import click
 from bootforge.cli import options
 from bootforge.cli.output import plain, print_json, print_table
 from bootforge.errors import NotFound, UsageError
-from bootforge.model import Artifact
 
 if TYPE_CHECKING:
+    from bootforge.generation import Generation
     from bootforge.render.dhcp import Mode
 
 
@@ -25,22 +28,31 @@ if TYPE_CHECKING:
 @click.argument("artifact", required=False)
 @click.option("--all", "everything", is_flag=True, help="Every artifact of every host; needs -o.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Write DIR/HOST/ARTIFACT.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), metavar="N", help="Processes for --all.  [default: one for each processor]"
+)
 @options.site
 @options.as_json
 @options.verbose
 def render(
-    host: str | None, artifact: str | None, everything: bool, output: Path | None, site: Path, as_json: bool
+    host: str | None,
+    artifact: str | None,
+    everything: bool,
+    output: Path | None,
+    jobs: int | None,
+    site: Path,
+    as_json: bool,
 ) -> None:
     """Print one ARTIFACT of HOST; without ARTIFACT list them; with --all write those of all hosts.
 
     What is printed or written is unsealed: a secret or a token stands as @its-name@. Files that did not change are
     not touched.
     """
-    if everything == bool(host) or everything != bool(output):
-        raise UsageError("render takes HOST [ARTIFACT], or --all with -o DIR")
+    if everything == bool(host) or everything != bool(output) or (jobs and not everything):
+        raise UsageError("render takes HOST [ARTIFACT], or --all with -o DIR and perhaps --jobs N")
     generation = options.load(site)
     if everything and output:
-        written = write_all({name: generation.artifacts(name) for name in generation.plans}, output)
+        written = write_all(generation, output, jobs or len(os.sched_getaffinity(0)))
         click.echo(f"{len(generation.plans)} hosts, {written} files written", err=True)
     elif host and artifact:
         found = generation.artifact(host, artifact)
@@ -59,17 +71,48 @@ def render(
             print_table(("name", "bytes", "digest"), ((row["name"], row["bytes"], row["digest"]) for row in rows))
 
 
-def write_all(hosts: Mapping[str, Mapping[str, Artifact]], output: Path) -> int:
-    """Writes DIR/HOST/ARTIFACT for every artifact that is not there already; how many files were written."""
+def write_all(generation: Generation, output: Path, jobs: int = 1) -> int:
+    """Writes DIR/HOST/ARTIFACT for every artifact that is not there already, in so many processes; how many files
+    were written."""
     from rich.console import Console
     from rich.progress import track
 
-    written = 0
-    quiet = not sys.stderr.isatty()
-    for host, artifacts in track(hosts.items(), "rendering", console=Console(stderr=True), disable=quiet):
-        for artifact in artifacts.values():
-            written += write_file(output / host / artifact.name, artifact.text.encode())
-    return written
+    names = list(generation.plans)
+    jobs = max(1, min(jobs, len(names) // _CHUNK))
+    chunks = [names[at : at + _CHUNK] for at in range(0, len(names), _CHUNK)]
+    with ExitStack() as stack:
+        if jobs == 1:
+            counts: Iterable[int] = (_write_hosts(generation, output, chunk) for chunk in chunks)
+        else:  # a forked process has the generation already
+            pool = stack.enter_context(get_context("fork").Pool(jobs, _begin, (generation, output)))
+            counts = pool.imap_unordered(_write_chunk, chunks)
+        quiet, console = not sys.stderr.isatty(), Console(stderr=True)
+        return sum(track(counts, "rendering", total=len(chunks), console=console, disable=quiet))
+
+
+_CHUNK = 50
+_work: tuple[Generation, Path]
+
+
+def _begin(generation: Generation, output: Path) -> None:
+    """In a new process: an interrupt is the parent's to tell."""
+    global _work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _work = generation, output
+
+
+def _write_chunk(names: list[str]) -> int:
+    return _write_hosts(*_work, names)
+
+
+def _write_hosts(generation: Generation, output: Path, names: list[str]) -> int:
+    from bootforge.render import render
+
+    return sum(
+        write_file(output / name / artifact.name, artifact.text.encode())
+        for name in names
+        for artifact in render(generation.plan(name), generation.engine)
+    )
 
 
 def write_file(path: Path, content: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from collections.abc import Sequence
@@ -54,10 +55,13 @@ host = click.argument("host", shell_complete=complete_hosts)
 
 
 def load(site: Path) -> Generation:
-    """The site as a generation. Raises UsageError, SiteError."""
+    """The site as a generation. Raises UsageError, SiteError. It lives as long as the verb does, so the garbage
+    collector need not look through it, in this process or a forked one."""
     from bootforge.generation import build_generation
 
-    return build_generation(site)
+    generation = build_generation(site)
+    gc.freeze()
+    return generation
 
 
 def selected(generation: Generation, words: Sequence[str]) -> list[str]:

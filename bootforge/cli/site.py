@@ -1,4 +1,4 @@
-"""Verbs that read a site: init, check, hosts, show, explain."""
+"""Verbs that read a site: init, check, hosts, show, explain; and schema, which describes one."""
 
 from __future__ import annotations
 
@@ -46,15 +46,19 @@ def init(directory: Path) -> None:
 @options.site
 @click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", help="How to print.")
 @click.option("--exhaustive", is_flag=True, help="Render and parse every host, not one of those that are alike.")
+@click.option("--no-cache", is_flag=True, help="Neither use nor keep what passed in earlier runs.")
 @options.verbose
-def check(hosts: tuple[str, ...], site: Path, form: str, exhaustive: bool) -> int:
+def check(hosts: tuple[str, ...], site: Path, form: str, exhaustive: bool, no_cache: bool) -> int:
     """Find every problem of a site before anything boots.
 
     Loads, resolves, plans and renders every host (or HOSTS: names, globs, class expressions); kickstarts go
     through pykickstart of their own release and rules of our own, scripts through 'sh -n'. Lines of the site without
     effect are warned of. Silent when all is well; -v adds notes, such as releases that have ended.
+
+    What passed is remembered below XDG_CACHE_HOME (~/.cache), so that the next run parses only what is new.
     """
     from bootforge.lint import lint
+    from bootforge.lint.passes import Passes, cache_directory
 
     problems: list[Problem]
     try:
@@ -62,7 +66,8 @@ def check(hosts: tuple[str, ...], site: Path, form: str, exhaustive: bool) -> in
             generation = options.load(site)
         names = options.selected(generation, hosts)
         with busy(f"checking {len(names)} hosts"):
-            problems = list(lint(generation, names, exhaustive=exhaustive))
+            passes = Passes(None if no_cache else cache_directory())
+            problems = list(lint(generation, names, exhaustive=exhaustive, passes=passes))
     except SiteError as error:
         problems = list(error.problems)
     if form == "text" and not logging.getLogger().isEnabledFor(logging.DEBUG):
@@ -207,3 +212,19 @@ def _explanation(path: str, trail: Trail, value: Any, holds: bool) -> list[str]:
 
 def _shown(value: Assertion | Any) -> str:
     return "[" + ", ".join(value) + "]" if isinstance(value, tuple) else str(value if value is not None else "{}")
+
+
+@click.command()
+@click.argument("kind", required=False, metavar="[KIND]")
+@options.verbose
+def schema(kind: str | None) -> None:
+    """Print the JSON Schema (draft 2020-12) of a kind of file of a site, or of all kinds.
+
+    KIND: site, rules, role, profile, layout, hardware, host, repos, arrays or lock.
+
+    Editors with a YAML language server complete and check keys by it. It knows single files: what only the whole
+    site can tell, check tells.
+    """
+    from bootforge.site.jsonschema import json_schema
+
+    print_json(json_schema(kind))

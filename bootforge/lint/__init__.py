@@ -7,23 +7,29 @@ from datetime import date
 
 from bootforge.errors import Problem
 from bootforge.generation import Generation, once
+from bootforge.lint.passes import Passes
 from bootforge.lint.plan import lint_plan
 from bootforge.lint.shape import lint_artifacts
 from bootforge.lint.site import lint_site
 
 
 def lint(
-    generation: Generation, hosts: Collection[str], *, exhaustive: bool = False, today: date | None = None
+    generation: Generation,
+    hosts: Collection[str],
+    *,
+    exhaustive: bool = False,
+    today: date | None = None,
+    passes: Passes | None = None,
 ) -> Iterator[Problem]:
     """Problems, warnings and notes about the named hosts, and about the site when they are all of its hosts.
 
-    ``exhaustive`` renders every host, not one of each shape; ``today`` decides which releases have ended. Reads no
-    secret.
+    ``exhaustive`` renders every host, not one of each shape; ``today`` decides which releases have ended;
+    ``passes`` are those of earlier runs. Reads no secret.
     """
     problems: list[Problem] = []
     if len(hosts) == len(generation.hosts):
         problems += lint_site(generation, today or date.today())
     for name in hosts:
         problems += lint_plan(generation, name)
-    problems += lint_artifacts(generation, hosts, exhaustive=exhaustive)
+    problems += lint_artifacts(generation, hosts, passes or Passes(None), exhaustive=exhaustive)
     yield from sorted(once(problems, generation.site.ranged))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import fields
+from functools import lru_cache
 
-from bootforge.model import DomainPlan, Nic, Plan, StoragePlan
+from bootforge.model import DomainPlan, InstallPlan, Nic, Plan, StoragePlan
 from bootforge.plan.boot import plan_boot
 from bootforge.plan.bringup import installer_nics
 from bootforge.plan.cmdline import check_command_line
@@ -36,7 +38,7 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
     check_machine(host, faults)
     if faults:
         raise PlanError(faults)
-    decided = repr((host.name, release.name, host.spec.roles, nics, boot, install, storage, domain))
+    decided = repr((host.name, release.name, host.spec.roles, nics, boot, _Told(install), storage, domain))
     digest = hashlib.sha256(decided.encode()).hexdigest()
     return Plan(
         host=host.name,
@@ -53,6 +55,22 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
         local_boot=host.spec.machine.local_boot,
         shape=_shape(decided, host, nics, storage, domain),
     )
+
+
+class _Told:
+    """Prints as the install does; what the installs of many hosts share is written once."""
+
+    def __init__(self, install: InstallPlan) -> None:
+        self.install = install
+
+    def __repr__(self) -> str:
+        told = (f"{field.name}={_told(getattr(self.install, field.name))}" for field in fields(self.install))
+        return f"InstallPlan({', '.join(told)})"
+
+
+@lru_cache(maxsize=65536)
+def _told(part: object) -> str:
+    return repr(part)
 
 
 def _shape(

@@ -24,11 +24,11 @@ def check_command_line(host: HostName, nics: tuple[Nic, ...], boot: BootArgs, fa
     servers = [nic.network.server or "" for nic in nics if nic.network and (nic.boot or nic.install)]
     server = max(servers, key=len, default="")
     url = server + kickstart_path(host.text, "-" * TOKEN)
-    words = [f"BOOT_IMAGE={boot.kernel}", f"initrd={boot.initrd}"]
+    line = len(f"BOOT_IMAGE={boot.kernel} initrd={boot.initrd}")
     for arg in boot.args:
-        value = url if arg.value == Slot("grant.url") else arg.value
-        words.append(arg.name if value is None else f"{arg.name}={value}")
-    over = len(" ".join(words)) + 1 - LIMIT
+        value = url if isinstance(arg.value, Slot) else arg.value
+        line += 1 + len(arg.name if value is None else f"{arg.name}={value}")
+    over = line + 1 - LIMIT
     if over > 0:
         hint = f"shorten 'args:', 'url:' or 'kernel:' of install by {over}"
         what = f"the installer's kernel arguments are {over} characters too long: a kernel takes {LIMIT - 1}"

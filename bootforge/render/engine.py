@@ -8,6 +8,7 @@ operators and filters such as ``~``, ``join`` or ``replace`` pass raw text into 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -49,7 +50,7 @@ class _Loader(BaseLoader):
 
 
 class Engine:
-    """Compiled templates of one generation."""
+    """Compiled templates of one generation; ``digest`` is that of their texts."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         """``files``: a site's files; those below templates/ override shipped ones of the same name, and may
@@ -59,6 +60,8 @@ class Engine:
             for name, content in files.items()
             if name.startswith("templates/")
         }
+        texts = {**{f"shipped/{name}": text for name, text in shipped_texts("templates").items()}, **own}
+        self.digest = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()
         self.environment = ImmutableSandboxedEnvironment(
             loader=_Loader(own),
             undefined=StrictUndefined,

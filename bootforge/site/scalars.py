@@ -50,6 +50,11 @@ _INQUIRY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 ._/-]*[A-Za-z0-9._/-])?")
 _LVM = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]{0,62}")
 _LVM_OWN = re.compile(r"^snapshot|^pvmove|_([cmrtv]data|[crt]meta|[civ]orig|mlog|[mr]image|pmspare)")
 _CHAP_USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,222}")
+_OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = rf"{_OCTET}(\.{_OCTET}){{3}}"
+_MAC = r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}|[0-9a-fA-F]{12}|([0-9a-fA-F]{4}\.){2}[0-9a-fA-F]{4}"
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_DEVICE = re.compile(r"/dev/[A-Za-z0-9._:+/-]+")
 _RANGE = re.compile(r"([0-9.]+) ?- ?([0-9.]+)")
 _MIRROR = re.compile(_URL.pattern + r"(\?[A-Za-z0-9._~:@!&=+,%/-]*)?")
 _ABSOLUTE = re.compile(r"(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+")
@@ -60,6 +65,7 @@ _EXCLUDED = re.compile(r"[A-Za-z0-9*?][A-Za-z0-9_.+*?-]*")
 _CONSOLE = re.compile(r"((?:ttyS|ttyAMA)[0-9]{1,2})(?:,([1-9][0-9]{2,6})([noe][78])?)?|[hx]vc[0-9]")
 _ONE_WORD = ("one word", "write it without blanks, quotes and backslashes")
 _IPXE_WORD = ("one word of a netboot script", "use letters, digits and . _ ~ : / ? = @ , + % & ( ) [ ] * ! -")
+_ONE_INTERFACE = ("the name of an interface", "write it as in xenbr0")
 _ONE_PACKAGE = ("a package", "write NAME, '@GROUP' or '@^ENVIRONMENT', without blanks and patterns")
 
 
@@ -209,7 +215,7 @@ def parse_site_path(text: str) -> str:
 
 
 def parse_device(text: str) -> str:
-    if not re.fullmatch(r"/dev/[A-Za-z0-9._:+/-]+", text) or ".." in text:
+    if not _DEVICE.fullmatch(text) or ".." in text:
         raise ValueError(f"{text!r} is not a device; write it as in /dev/sda")
     return text
 
@@ -302,10 +308,9 @@ def _inquiry(length: int) -> Callable[[str], str]:
 
 
 def parse_uuid(text: str) -> str:
-    lower = text.lower()
-    if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", lower):
+    if not _UUID.fullmatch(text):
         raise ValueError(f"{text!r} is not a UUID; uuidgen prints one")
-    return lower
+    return text.lower()
 
 
 def parse_mirror(text: str) -> str:
@@ -455,7 +460,7 @@ def elements(value: Any) -> Any:
 # fmt: off
 Text = Annotated[str, *_scalar(parse_text)]
 Name = Annotated[str, *_scalar(parse_name, _NAME.pattern)]
-FactsName = Annotated[str, *_facts(parse_name)]
+FactsName = Annotated[str, *_facts(parse_name, _NAME.pattern)]
 Count = Annotated[int, *_scalar(parse_count, _COUNT.pattern)]
 Level = Annotated[int, *_scalar(parse_level, _LEVEL.pattern)]
 Id = Annotated[int, *_scalar(parse_id)]
@@ -467,32 +472,32 @@ Server = Annotated[str, *_scalar(parse_server, _SERVER.pattern)]
 Timezone = Annotated[str, *_scalar(parse_timezone)]
 Language = Annotated[str, *_scalar(_matching(_LANGUAGE, "a language", "write it as in en_US.UTF-8"), _LANGUAGE.pattern)]
 Word = Annotated[str, *_scalar(_matching(_WORD, *_ONE_WORD), _WORD.pattern)]
-FactsWord = Annotated[str, *_facts(_matching(_WORD, *_ONE_WORD))]
+FactsWord = Annotated[str, *_facts(_matching(_WORD, *_ONE_WORD), _WORD.pattern)]
 BootWord = Annotated[str, *_scalar(_matching(_BOOT_WORD, *_IPXE_WORD), _BOOT_WORD.pattern)]
-FactsBootWord = Annotated[str, *_facts(_matching(_BOOT_WORD, *_IPXE_WORD))]
-Interface = Annotated[str, *_scalar(_matching(_INTERFACE, "the name of an interface", "write it as in xenbr0"))]
+FactsBootWord = Annotated[str, *_facts(_matching(_BOOT_WORD, *_IPXE_WORD), _BOOT_WORD.pattern)]
+Interface = Annotated[str, *_scalar(_matching(_INTERFACE, *_ONE_INTERFACE), _INTERFACE.pattern)]
 Package = Annotated[str, *_scalar(_matching(_PACKAGE, *_ONE_PACKAGE), _PACKAGE.pattern)]
 User = Annotated[str, *_scalar(_matching(_USER, "a name", "use lower-case letters, digits, _ and -"), _USER.pattern)]
 SitePath = Annotated[str, *_scalar(parse_site_path)]
-Device = Annotated[str, *_scalar(parse_device)]
-MacText = Annotated[Mac, HEX, *_scalar(_mac)]
+Device = Annotated[str, *_scalar(parse_device, _DEVICE.pattern)]
+MacText = Annotated[Mac, HEX, *_scalar(_mac, _MAC)]
 MacPrefix = Annotated[str, *_scalar(_matching(_MAC_PREFIX, "the prefix of a MAC address", "as in 00:16:3e"))]
 HostId = Annotated[str, HEX, *_scalar(_matching(_HOST_ID, "a host's id", "it has 16 hex digits in lower case"))]
 FactName = Annotated[str, *_scalar(_matching(_FACT, "the name of a fact", "use lower-case letters, digits and _"))]
 FactWord = Annotated[str, *_scalar(_matching(_LABEL, "a fact", "use lower-case letters, digits and dashes"))]
-Address = Annotated[IPv4Address, *_scalar(_address)]
+Address = Annotated[IPv4Address, *_scalar(_address, _IPV4)]
 Address6 = Annotated[IPv6Address, *_scalar(_address6)]
 AnyAddress = Annotated[IPv4Address | IPv6Address, *_scalar(parse_any_address)]
-NicAddress = Annotated[Addressing, *_scalar(parse_addressing)]
-NicAddress6 = Annotated[Addressing, *_scalar(parse_addressing6)]
+NicAddress = Annotated[Addressing, *_scalar(parse_addressing, rf"{_IPV4}|dhcp|none")]
+NicAddress6 = Annotated[Addressing, *_scalar(parse_addressing6, r"[0-9a-fA-F:.]+|auto|dhcp|none")]
 Prefix = Annotated[str, *_scalar(parse_prefix)]
 Subnet6 = Annotated[IPv6Network, *_scalar(_subnet6)]
 VlanId = Annotated[int, *_scalar(_number("a VLAN", 1, 4094), _COUNT.pattern)]
 Mtu = Annotated[int, *_scalar(_number("an MTU in bytes", 576, 65535), _COUNT.pattern)]
 OptionName = Annotated[str, *_scalar(_matching(_OPTION, "an option", "as in miimon"), _OPTION.pattern)]
 OptionValue = Annotated[str, *_scalar(_matching(_VALUE, "a value", "use letters, digits and . _ : + -"))]
-Subnet = Annotated[IPv4Network, *_scalar(_subnet)]
-Range = Annotated[AddressRange, *_scalar(parse_range)]
+Subnet = Annotated[IPv4Network, *_scalar(_subnet, rf"{_IPV4}/[0-9]{{1,2}}")]
+Range = Annotated[AddressRange, *_scalar(parse_range, rf"{_IPV4} ?- ?{_IPV4}")]
 MirrorUrl = Annotated[str, *_facts(parse_mirror)]
 AbsolutePath = Annotated[str, *_scalar(_matching(_ABSOLUTE, "an absolute path", "write it as in /bin/bash"))]
 Gecos = Annotated[str, *_scalar(parse_gecos)]
@@ -513,7 +518,7 @@ Vendor = Annotated[str, *_scalar(_inquiry(8))]
 Product = Annotated[str, *_scalar(_inquiry(16))]
 Fabric = Annotated[str, *_scalar(_matching(_FABRIC, "the name of a fabric", "write a letter or a word, as in A"))]
 ChapUser = Annotated[str, *_scalar(_matching(_CHAP_USER, "a name for CHAP", "use letters, digits and . _ : @ -"))]
-Uuid = Annotated[str, HEX, *_scalar(parse_uuid)]
+Uuid = Annotated[str, HEX, *_scalar(parse_uuid, _UUID.pattern)]
 SecretName = Annotated[str, SECRET, *_facts(_matching(_USER, "a name", "use lower-case letters, digits, _ and -"))]
 # fmt: on
 AsSet = (SET, BeforeValidator(elements))

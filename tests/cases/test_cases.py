@@ -107,6 +107,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     own = re.compile("templates/").match
     monkeypatch.setattr(generation, "Engine", lambda files: Engine(files) if any(map(own, files)) else SHIPPED)
     monkeypatch.setenv("BOOTFORGE_ROOT_HASH", ROOT_HASH)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")  # no cache: what passed in another run is looked at again
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield

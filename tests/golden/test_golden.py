@@ -20,7 +20,7 @@ TREE = Path(__file__).parent / "tree"
 
 def write_tree(generation: Generation, root: Path) -> dict[str, bytes]:
     """Everything that the site makes, below ``root``, and as a dict of paths."""
-    write_all({name: generation.artifacts(name) for name in generation.plans}, root)
+    write_all(generation, root)
     (root / "dnsmasq.conf").write_text(generation.dnsmasq("full"), encoding="utf-8")
     (root / "dnsmasq-proxy.conf").write_text(generation.dnsmasq("proxy"), encoding="utf-8")
     return read_tree(root)

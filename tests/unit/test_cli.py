@@ -21,6 +21,7 @@ import pytest
 
 from bootforge.cli import SUMMARIES, VERBS, artifacts, cli
 from bootforge.errors import Exit
+from tests.bench.fleet_site import write_fleet
 from tests.sites import site_with
 from tests.support import EXAMPLE, ROOT, Done, bootforge, environment, heed_interrupts, verb, write_site
 
@@ -202,7 +203,7 @@ def test_every_verb_is_what_it_says() -> None:
         assert re.search(rf"^  {word} +{re.escape(SUMMARIES[word])}$", shown, re.M)
         options = {option for param in command.params for option in param.opts}
         assert "--verbose" in options
-        assert "--site" in options or word == "init"
+        assert "--site" in options or word in ("init", "schema")
 
 
 def test_help_and_version_import_nothing_heavy() -> None:
@@ -242,8 +243,8 @@ def test_help_is_quick() -> None:
 
 def test_json_of_hosts() -> None:
     rows = run("hosts", "--json").json
-    keys = ["name", "profile", "release", "roles", "classes", "mac", "address", "virt", "hardware"]
-    keys = ["name", "profile", "release", "roles", "classes", "mac", "address", "virt", "state", "aliases", "labels"]
+    keys = ["name", "profile", "release", "roles", "classes", "mac", "address", "virt"]
+    keys += ["hardware", "state", "aliases", "labels"]
     assert [list(row) for row in rows] == [keys] * 3
     assert rows[0] == {
         "name": APP,
@@ -576,3 +577,43 @@ def test_check_shows_no_more_than_a_terminal_takes(tmp_path: Path) -> None:
     assert (text.status, data.status, github.status) == (2, 2, 2)
     assert len(text.err) < 60_000 and "\n... and 801 more; '--format json' has them all\n1001 errors" in text.err
     assert len(data.json) == len(github.out.splitlines()) == 1001
+
+
+# Many hosts
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_fleet(tmp_path_factory.mktemp("fleet"), 230)
+
+
+def test_render_all_in_many_processes_writes_the_same(fleet: Path, tmp_path: Path) -> None:
+    """The same bytes however many processes write them; a second run writes nothing, whoever wrote the first."""
+    one, many = tmp_path / "one", tmp_path / "many"
+    assert verb("render", "--all", "-o", one, "--jobs", "1", "--site", fleet).status == 0
+    first = verb("render", "--all", "-o", many, "--jobs", "3", "--site", fleet)
+    assert first.err == f"230 hosts, {len(tree(one))} files written\n" and first.out == ""
+    assert {name: content for name, (_, _, content) in tree(many).items()} == {
+        name: content for name, (_, _, content) in tree(one).items()
+    }
+    before = tree(many)
+    assert verb("render", "--all", "-o", many, "--jobs", "2", "--site", fleet).err == "230 hosts, 0 files written\n"
+    assert tree(many) == before
+    victim = next(iter(before))
+    (many / victim).write_text("changed by hand\n")
+    assert verb("render", "--all", "-o", many, "--site", fleet).err == "230 hosts, 1 files written\n"
+    assert tree(many)[victim][2] == before[victim][2]
+
+
+def test_what_goes_wrong_in_another_process_is_told_in_full(fleet: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = verb("render", "--all", "-o", tmp_path / "file" / "out", "--jobs", "2", "--site", fleet)
+    assert done.status == Exit.USAGE and "cannot be written: Not a directory" in done.err
+    assert "nothing of it was left behind" in done.err and "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    "options", [["--jobs", "2", WEB], ["--all", "--jobs", "0", "-o", "out"], ["--all", "--jobs", "x"]]
+)
+def test_jobs_are_for_all_hosts(site: Path, options: list[str]) -> None:
+    assert verb("render", *options, "--site", site).status == Exit.USAGE
