@@ -22,7 +22,22 @@ from bootforge.resolve import ResolvedHost, Resolver, rule_problems
 from bootforge.site.load import Site, read_site
 
 _CONSEQUENCES = frozenset(
-    ("BF019", "BF021", "BF022", "BF023", "BF025", "BF040", "BF042", "BF043", "BF044", "BF046", "BF048")
+    (
+        "BF019",
+        "BF021",
+        "BF022",
+        "BF023",
+        "BF025",
+        "BF040",
+        "BF042",
+        "BF043",
+        "BF044",
+        "BF046",
+        "BF048",
+        "BF086",
+        "BF087",
+        "BF088",
+    )
 )
 """Codes of what a host lacks: said only when every file that speaks of it could be read without a problem."""
 

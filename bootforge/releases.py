@@ -15,14 +15,16 @@ from typing import Literal
 class Release:
     """Capabilities of one release.
 
-    ``handler``: pykickstart's name for its grammar. ``has_end``: sections end with %end; EL5's own parser takes
-    that line for a package, or for shell. ``prefix``: of installer boot options. ``dracut``: the installer's
-    network is dracut's, else the loader's. ``tree_option``: names the install tree. ``sends_serial``: the installer
-    can send the serial number. ``install_word``: the command ``install`` exists and is not deprecated.
-    ``noninteractive``: ``text --non-interactive``. ``ntp``: how a kickstart names time servers. ``authconfig``:
-    password hashing is set by it. ``nic_by_name``: ``network --device`` takes kernel names only. ``network_flags``:
-    --activate and --nodefroute. ``root_lock``: ``rootpw --lock`` without a password. ``sshkey``: the command.
-    ``boot_drive``: ``bootloader --boot-drive``, else --driveorder. ``reqpart``: the command. ``environments``:
+    ``handler``: pykickstart's name for its grammar. ``has_end``: sections end with %end; EL5's own parser takes that
+    line for a package, or for shell. ``prefix``: of installer boot options. ``dracut``: the installer's network is
+    dracut's, else the loader's. ``tree_option``: names the install tree. ``sends_serial``: the installer can send the
+    serial number. ``install_word``: the command ``install`` exists and is not deprecated. ``noninteractive``: ``text
+    --non-interactive``. ``ntp``: how a kickstart names time servers. ``authconfig``: password hashing is set by it.
+    ``nic_by_name``: ``network --device`` takes kernel names only. ``network_flags``: --activate and --nodefroute.
+    ``root_lock``: ``rootpw --lock`` without a password. ``sshkey``: the command. ``boot_drive``: ``bootloader
+    --boot-drive``, else --driveorder. ``reqpart``: the command. ``blivet``: the storage code that knows ``clearpart
+    --disklabel``, biosboot, --label of logvol and raid, arrays by name, and an EFI system partition on RAID1.
+    ``udev``: the installer's udev tells disks' serials and names; EL5's stage 2 has none. ``environments``:
     ``@^group``. ``services``: ``firewall --service``. ``fstype``: what its installer formats by default. ``https``:
     the installer speaks TLS. ``hashes``: prefixes of crypt(5) that its libcrypt verifies. ``xen_type``: the guest
     type its stock kernel runs as; EL8 and later are built without CONFIG_XEN_PV and CONFIG_XEN_PVH. ``uefi``,
@@ -48,6 +50,8 @@ class Release:
     sshkey: bool = True
     boot_drive: bool = True
     reqpart: bool = True
+    blivet: bool = True
+    udev: bool = True
     environments: bool = True
     services: bool = True
     fstype: Literal["ext3", "ext4", "xfs"] = "xfs"
@@ -88,6 +92,7 @@ _EL6 = replace(
     root_lock=False,
     boot_drive=False,
     reqpart=False,
+    blivet=False,
     environments=False,
     fstype="ext4",
     xen_type="pv",
@@ -104,6 +109,7 @@ _EL5 = replace(
     sends_serial=False,
     nic_by_name=True,
     network_flags=False,
+    udev=False,
     services=False,
     fstype="ext3",
     https=False,

@@ -13,8 +13,8 @@ from typing import Any
 from bootforge.errors import Problem, RenderError, UsageError
 from bootforge.generation import Generation
 from bootforge.lint.kickstart import complaints
-from bootforge.model import Artifact
 from bootforge.releases import RELEASES
+from bootforge.render.kickstart import expanded
 
 
 def lint_artifacts(generation: Generation, hosts: Collection[str], *, exhaustive: bool = False) -> Iterator[Problem]:
@@ -38,18 +38,21 @@ def _lint_host(generation: Generation, name: str) -> Iterator[Problem]:
     except RenderError as error:
         yield generation.origin_problem(name, (), "BF070", error.message, error.hint)
         return
-    release, kickstart = RELEASES[generation.plan(name).release], artifacts["kickstart"]
-    found = [("BF071", "kickstart", kickstart_complaint(kickstart, release.handler))]
-    found += [("BF072", "kickstart", complaint) for complaint in complaints(kickstart.text, release)]
-    found += [("BF071", "kickstart", script_complaint(_post(kickstart.text)))]
+    plan = generation.plan(name)
+    release, kickstart = RELEASES[plan.release], artifacts["kickstart"].text
+    found = []
+    for text in expanded(plan, kickstart):
+        found += [("BF071", "kickstart", kickstart_complaint(text, release.handler))]
+        found += [("BF072", "kickstart", complaint) for complaint in complaints(text, release)]
+    found += [("BF071", "kickstart", script_complaint(script)) for script in _scripts(kickstart)]
     found += [("BF071", "bootstrap", script_complaint(artifacts["bootstrap"].text))]
-    for code, kind, complaint in found:
+    for code, kind, complaint in dict.fromkeys(found):
         if complaint:
             hint = f"'bootforge render {name} {kind}' prints it"
             yield generation.origin_problem(name, (), code, f"{kind}: {complaint}", hint)
 
 
-def kickstart_complaint(artifact: Artifact, handler: str) -> str:
+def kickstart_complaint(kickstart: str, handler: str) -> str:
     """What pykickstart says about a kickstart, '' when nothing; its warnings count as errors. Slots stay holes."""
     from pykickstart.errors import KickstartError
     from pykickstart.parser import KickstartParser
@@ -59,7 +62,7 @@ def kickstart_complaint(artifact: Artifact, handler: str) -> str:
         warnings.simplefilter("error")
         try:
             parser: Any = KickstartParser(makeVersion(handler), followIncludes=False)
-            parser.readKickstartFromString(artifact.text)
+            parser.readKickstartFromString(kickstart)
         except (KickstartError, Warning, ValueError) as error:
             return " ".join(str(error).split())
     return ""
@@ -75,13 +78,14 @@ def script_complaint(text: str) -> str:
     return " ".join(done.stderr.decode("utf-8", "replace").split()) if done.returncode else ""
 
 
-def _post(kickstart: str) -> str:
-    """The shell lines of every %post section."""
-    lines: list[str] = []
+def _scripts(kickstart: str) -> list[str]:
+    """The shell lines of every %pre and %post section."""
+    scripts: list[list[str]] = []
     inside = False
     for line in kickstart.splitlines():
         if line.startswith("%"):
-            inside = line.split()[0] == "%post"
+            inside = line.split()[0] in ("%pre", "%post")
+            scripts += [[]] if inside else []
         elif inside:
-            lines.append(line)
-    return "\n".join(lines) + "\n"
+            scripts[-1].append(line + "\n")
+    return ["".join(lines) for lines in scripts]

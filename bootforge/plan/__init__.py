@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from bootforge.model import DomainPlan, Nic, Plan
+from bootforge.model import DomainPlan, InstallPlan, Nic, Plan
 from bootforge.plan.boot import plan_boot
 from bootforge.plan.domain import plan_domain
 from bootforge.plan.faults import Fault, PlanError
@@ -39,14 +39,16 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
         boot=boot,
         install=install,
         domain=domain,
-        steps=plan_steps(host.name, digest),
-        shape=_shape(decided, host, nics, domain),
+        steps=plan_steps(host.name, install.disks, digest),
+        shape=_shape(decided, host, nics, install, domain),
     )
 
 
-def _shape(decided: str, host: ResolvedHost, nics: tuple[Nic, ...], domain: DomainPlan | None) -> str:
+def _shape(
+    decided: str, host: ResolvedHost, nics: tuple[Nic, ...], install: InstallPlan, domain: DomainPlan | None
+) -> str:
     """A digest of what was decided but for the values that every host has of its own."""
-    own = [host.name.text, host.spec.serial, domain.uuid if domain else None]
+    own = [host.name.text, host.spec.serial, install.disks.mark, domain.uuid if domain else None]
     own += [word for nic in nics for word in (nic.mac.text, nic.mac.dashed)]
     own += [str(nic.address.ip) for nic in nics if nic.address]
     own += [disk.backing for disk in domain.disks] if domain else []

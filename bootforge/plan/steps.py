@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bootforge.model import HostName, Step
+from bootforge.model import DiskPlan, HostName, Step
 
 
-def plan_steps(host: HostName, plan_digest: str) -> tuple[Step, ...]:
+def plan_steps(host: HostName, disks: DiskPlan, plan_digest: str) -> tuple[Step, ...]:
     """The steps in the order in which they run; the stamp is last, because it says that the others were."""
     return (
         Step("hostname", "hostname", (host,), ("install", "run"), ()),
+        Step("mark", "mark", (disks.mark, *disks.tagged), ("install", "run"), ()),
         Step("stamp", "stamp", (host, plan_digest), ("install", "run"), ()),
     )

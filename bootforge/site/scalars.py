@@ -33,9 +33,14 @@ _INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,14}")
 _PACKAGE = re.compile(r"@\^?[A-Za-z0-9][A-Za-z0-9_.+-]*|[A-Za-z0-9][A-Za-z0-9_.+-]*(\.[a-z0-9_]+)?")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}_[A-Z]{2}(\.UTF-8)?")
+_DISK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+@#=-]*")
+_WWN = re.compile(r"0x[0-9a-f]{16}([0-9a-f]{16})?|eui\.[0-9a-f]{16}([0-9a-f]{16})?")
+_FS_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,15}")
 _RANGE = re.compile(r"([0-9.]+) ?- ?([0-9.]+)")
 _ONE_WORD = ("one word", "write it without blanks, quotes and backslashes")
 _IPXE_WORD = ("one word of a netboot script", "use letters, digits and . _ ~ : / ? = @ , + % & ( ) [ ] * ! -")
+_ONE_WWN = ("a World Wide Name", "write it as in 0x5000c500a1b2c3d4, in lower case")
+_ONE_LABEL = ("a label", "use at most 16 letters, digits and . _ -, a letter or digit first")
 _ONE_PACKAGE = ("a package", "write NAME, '@GROUP' or '@^ENVIRONMENT', without blanks and patterns")
 
 
@@ -237,6 +242,9 @@ Package = Annotated[str, *_scalar(_matching(_PACKAGE, *_ONE_PACKAGE), _PACKAGE.p
 User = Annotated[str, *_scalar(_matching(_USER, "a name", "use lower-case letters, digits, _ and -"), _USER.pattern)]
 SitePath = Annotated[str, *_scalar(parse_site_path)]
 Device = Annotated[str, *_scalar(parse_device)]
+DiskId = Annotated[str, *_scalar(_matching(_DISK_ID, "a name below /dev/disk/by-id", "as in ata-ST4000_Z1"))]
+Wwn = Annotated[str, *_scalar(_matching(_WWN, *_ONE_WWN), _WWN.pattern)]
+Label = Annotated[str, *_scalar(_matching(_FS_LABEL, *_ONE_LABEL), _FS_LABEL.pattern)]
 MacText = Annotated[Mac, *_scalar(_mac)]
 Address = Annotated[IPv4Address, *_scalar(_address)]
 Subnet = Annotated[IPv4Network, *_scalar(_subnet)]
