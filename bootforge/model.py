@@ -182,13 +182,13 @@ class StorageLine:
 
 @dataclass(frozen=True, slots=True)
 class DiskPlan:
-    """What %pre does before a disk is touched: it finds ``count`` disks and decides for each group, unless
+    """What %pre does before a disk is touched: it finds ``numbers`` of disks and decides for each group, unless
     ``guard`` is off only for disks that are blank, carry ``mark``, or may be wiped. ``lines`` is empty when nothing
     of the storage commands depends on what it finds. ``tagged``: the volume groups that will carry the mark."""
 
     mark: str
     guard: str
-    count: int
+    numbers: tuple[int, ...]
     finds: tuple[Call, ...]
     groups: tuple[Call, ...]
     lines: tuple[StorageLine, ...]

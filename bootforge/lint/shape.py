@@ -44,7 +44,7 @@ def _lint_host(generation: Generation, name: str) -> Iterator[Problem]:
     for text in expanded(plan, kickstart):
         found += [("BF071", "kickstart", kickstart_complaint(text, release.handler))]
         found += [("BF072", "kickstart", complaint) for complaint in complaints(text, release)]
-    found += [("BF071", "kickstart", script_complaint(script)) for script in _scripts(kickstart)]
+    found += [("BF071", "kickstart", script_complaint(script)) for script in sections(kickstart, "%pre", "%post")]
     found += [("BF071", "bootstrap", script_complaint(artifacts["bootstrap"].text))]
     for code, kind, complaint in dict.fromkeys(found):
         if complaint:
@@ -78,14 +78,14 @@ def script_complaint(text: str) -> str:
     return " ".join(done.stderr.decode("utf-8", "replace").split()) if done.returncode else ""
 
 
-def _scripts(kickstart: str) -> list[str]:
-    """The shell lines of every %pre and %post section."""
-    scripts: list[list[str]] = []
+def sections(kickstart: str, *kinds: str) -> list[str]:
+    """The lines of every section of these kinds, as in ``%post``, without the lines that begin and end it."""
+    found: list[list[str]] = []
     inside = False
-    for line in kickstart.splitlines():
+    for line in kickstart.splitlines(keepends=True):
         if line.startswith("%"):
-            inside = line.split()[0] in ("%pre", "%post")
-            scripts += [[]] if inside else []
+            inside = line.split()[0] in kinds
+            found += [[]] if inside else []
         elif inside:
-            scripts[-1].append(line + "\n")
-    return ["".join(lines) for lines in scripts]
+            found[-1].append(line)
+    return ["".join(lines) for lines in found]

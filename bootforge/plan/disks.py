@@ -25,7 +25,7 @@ def plan_disks(host: ResolvedHost, guard: str, faults: list[Fault]) -> tuple[tup
     if not spec.disks:
         hint = "choose a layout that has one, or write 'disks: {system: {path: /dev/sda}}'"
         faults.append(Fault(("disks",), "BF046", "no disk to install to", hint))
-        return (), DiskPlan(mark, guard, 0, (), (), (), ())
+        return (), DiskPlan(mark, guard, (), (), (), (), ())
     for name, disk in sorted(spec.disks.items()):
         _check_disk(name, disk, release, faults)
     _check_apart(host, faults)
@@ -44,7 +44,7 @@ def plan_disks(host: ResolvedHost, guard: str, faults: list[Fault]) -> tuple[tup
     decides = tuple(Call("group", _grouped(group, numbers)) for group in groups)
     lvm = spec.scheme == "lvm"
     tagged = tuple(group.name for group in groups if lvm and not group.preserve)
-    plan = DiskPlan(mark, guard, first - 1, finds, decides, () if static else lines, tagged)
+    plan = DiskPlan(mark, guard, tuple(range(1, first)), finds, decides, () if static else lines, tagged)
     return tuple(line.command for line in lines) if static else (), plan
 
 

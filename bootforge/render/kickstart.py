@@ -36,7 +36,7 @@ def expanded(plan: Plan, kickstart: str) -> list[str]:
     kept = {name for line in lines if line.when.startswith("make:") for name in _disks(line.command)}
     texts = []
     for outcome in outcomes:
-        wiped = [n for n in range(1, plan.install.disks.count + 1) if outcome == "make:" or n not in kept]
+        wiped = [n for n in plan.install.disks.numbers if outcome == "make:" or n not in kept]
         written = (_exemplar(line.command, wiped) for line in lines if not line.when or line.when.startswith(outcome))
         storage = "".join(f"{FILTERS['ks'](command)}\n" for command in written)
         texts.append(kickstart.replace(STORAGE, storage))

@@ -20,7 +20,8 @@ bf_find() {
     shift 3
     bf_hits='' bf_hit=0 bf_unfit=''
     for bf_dir in "$bf_root"/sys/block/*; do
-        bf_is_disk && bf_fits "$@" || continue
+        bf_is_disk || continue
+        bf_fits "$@" || continue
         bf_bar
         if [ -n "$bf_barred" ]; then
             bf_unfit="$bf_unfit, $bf_device is $bf_barred"
@@ -70,7 +71,8 @@ bf_mebibytes() {
     ????*) bf_high=${bf_sectors%???} bf_low=${bf_sectors#"${bf_sectors%???}"} ;;
     esac
     while [ "${bf_low#0}" != "$bf_low" ] && [ ${#bf_low} -gt 1 ]; do bf_low=${bf_low#0}; done
-    bf_mib=$((bf_high / 256 * 125 + (bf_high % 256 * 1000 + bf_low) / 2048))
+    bf_whole=$((bf_high / 256)) # of 256,000 sectors, which are 125 MiB
+    bf_mib=$((bf_whole * 125 + (bf_high % 256 * 1000 + bf_low) / 2048))
 }
 
 # bf_fits KEY=VALUE...: whether all of it is true of the disk.

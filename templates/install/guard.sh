@@ -5,14 +5,12 @@
 # bf_disk0 becomes the disks that are to be wiped, with commas between; bf_state what is made and what is kept.
 bf_disk0='' bf_state=' ' bf_pvs=''
 
-# bf_survey COUNT: looks at the COUNT disks that were found, once. bf_pvs: a line PATH|GROUP|TAGS for each physical
+# bf_survey NUMBER...: looks at the disks that were found, once. bf_pvs: a line PATH|GROUP|TAGS for each physical
 # volume. EL5's installer has no udev, so that nodes of disks and partitions may have to be made.
 bf_survey() {
-    bf_number=1
-    while [ "$bf_number" -le "$1" ]; do
-        eval "bf_device=\${bf_disk$bf_number-}"
-        bf_number=$((bf_number + 1))
-        [ -n "$bf_device" ] || continue
+    for bf_number in "$@"; do
+        eval "bf_device=\$bf_disk$bf_number"
+        [ -n "$bf_device" ] || continue # bf_find has refused
         bf_at=$bf_root/sys/block/$(bf_sysfs "$bf_device")
         bf_node "$bf_at" "$bf_device"
         for bf_part in "$bf_at/${bf_at##*/}"*; do
@@ -42,7 +40,7 @@ bf_group() {
     bf_vg=$1 bf_kind=$2 bf_numbers='' bf_devices='' bf_named=''
     shift 2
     while [ "$1" != -- ]; do
-        eval "bf_device=\${bf_disk$1-} bf_name=\${bf_name$1-}"
+        eval "bf_device=\$bf_disk$1 bf_name=\$bf_name$1"
         [ -n "$bf_device" ] || return 0 # bf_find has refused
         bf_numbers="$bf_numbers $1" bf_devices="$bf_devices $bf_device"
         ! bf_is_named || bf_named=1

@@ -47,10 +47,10 @@ def tree(root: Path) -> dict[str, tuple[int, bytes]]:
 
 def test_check_then_run_then_nothing(shell: list[str], script: Path, tmp_path: Path) -> None:
     status, report = run(shell, script, tmp_path, "--check")
-    assert (status, statuses(report)) == (1, {"hostname": "would", "stamp": "would"})
+    assert (status, statuses(report)) == (1, {"hostname": "would", "mark": "ok", "stamp": "would"})
     assert tree(tmp_path) == {} and list(tmp_path.iterdir()) == []
     status, report = run(shell, script, tmp_path, "--phase", "install", "--revision", "abc123")
-    assert (status, statuses(report)) == (0, {"hostname": "changed", "stamp": "changed"})
+    assert (status, statuses(report)) == (0, {"hostname": "changed", "mark": "ok", "stamp": "changed"})
     made = tree(tmp_path)
     assert made["etc/hostname"] == (0o644, f"{HOST}\n".encode())
     stamp = made["etc/bootforge/stamp"][1].decode().splitlines()
@@ -58,7 +58,7 @@ def test_check_then_run_then_nothing(shell: list[str], script: Path, tmp_path: P
     assert stamp[:2] == [f"host {HOST}", "revision abc123"] and stamp[3] == f"bootstrap sha256:{digest}"
     for args in ([], ["--check"], ["--phase", "install", "--revision", "abc123"]):
         status, report = run(shell, script, tmp_path, *args)
-        assert (status, statuses(report)) == (0, {"hostname": "ok", "stamp": "ok"})
+        assert (status, statuses(report)) == (0, {"hostname": "ok", "mark": "ok", "stamp": "ok"})
     assert tree(tmp_path) == made
 
 
@@ -76,7 +76,7 @@ def test_drift_is_found_and_mended(shell: list[str], script: Path, tmp_path: Pat
     else:
         path.write_text({"content": "other\n", "empty": "", "no newline": HOST}[drift])
     status, report = run(shell, script, tmp_path, "--check")
-    assert (status, statuses(report)) == (1, {"hostname": "would", "stamp": "ok"})
+    assert (status, statuses(report)) == (1, {"hostname": "would", "mark": "ok", "stamp": "ok"})
     assert run(shell, script, tmp_path)[0] == 0
     (tmp_path / "elsewhere").unlink(missing_ok=True)
     assert tree(tmp_path) == made and not path.is_symlink()
@@ -161,7 +161,7 @@ def test_a_full_disk_leaves_nothing_half_written(shell: list[str], script: Path,
             while True:
                 filler.write(b"x" * 4096)
         status, report = run(shell, script, root)
-        assert (status, statuses(report)) == (5, {"hostname": "failed", "stamp": "failed"})
+        assert (status, statuses(report)) == (5, {"hostname": "failed", "mark": "ok", "stamp": "failed"})
         assert (root / "etc/hostname").read_text() == "old\n"
         assert sorted(path.name for path in (root / "etc").iterdir()) in (["hostname"], ["bootforge", "hostname"])
         (root / "filler").unlink()

@@ -277,7 +277,7 @@ def test_json_of_what_shows_a_host() -> None:
 def test_json_of_the_store(store: str) -> None:
     assert run("events", "--json", store=store).json == []
     armed = run("arm", WEB, DB, "--why", "a test", "--json", store=store).json
-    assert [list(row) for row in armed] == [["host", "expires", "path", "url"]] * 2
+    assert [list(row) for row in armed] == [["host", "expires", "path", "url", "wipe"]] * 2
     assert armed[0]["url"] == f"http://10.2.0.5{armed[0]['path']}"
     rows = run("status", "--json", store=store).json
     assert [list(row) for row in rows] == [["host", "state", "since", "deadline", "why", "armed_by"]] * 3

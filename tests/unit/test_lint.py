@@ -143,7 +143,7 @@ def test_a_host_that_nobody_could_log_in_to_is_a_warning(
 def test_a_complaint_is_one_line(tmp_path: Path) -> None:
     """What parsers print over several lines goes into one problem of one line."""
     artifact = Artifact("kickstart", "", "%packages\n", (), "")
-    assert "\n" not in kickstart_complaint(artifact, "RHEL9") != ""
+    assert "\n" not in kickstart_complaint(artifact.text, "RHEL9") != ""
     assert "\n" not in script_complaint("if\n") != ""
     assert script_complaint("true\n") == ""
 
