@@ -280,7 +280,7 @@ def test_json_of_the_store(store: str) -> None:
     assert [list(row) for row in armed] == [["host", "expires", "path", "url", "wipe"]] * 2
     assert armed[0]["url"] == f"http://10.2.0.5{armed[0]['path']}"
     rows = run("status", "--json", store=store).json
-    assert [list(row) for row in rows] == [["host", "state", "since", "deadline", "why", "armed_by"]] * 3
+    assert [list(row) for row in rows] == [["host", "state", "since", "deadline", "why", "armed_by", "wipe"]] * 3
     assert {row["host"]: (row["state"], row["why"]) for row in rows} == {
         APP: ("idle", ""),
         DB: ("armed", "a test"),

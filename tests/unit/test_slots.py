@@ -116,6 +116,7 @@ def test_every_artifact_is_plain_text_without_marks(tmp_path: Path) -> None:
             assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", artifact.text), artifact.name
             assert artifact.text.endswith("\n") and artifact.text.encode("ascii")
     assert {use.slot.source for use in generation.artifact(DB, "kickstart").slots} == {
+        "grant.wipe",
         "secret:root_hash",
         "site.revision",
     }
@@ -166,7 +167,7 @@ def test_a_value_of_the_site_cannot_end_a_section(tmp_path: Path) -> None:
     """A title goes into a comment: one line, whatever the names are."""
     text = generation_with(tmp_path, {"hosts/den.yaml": base("hosts/den.yaml")}).artifact(DB, "kickstart").text
     assert text.splitlines()[0] == f"# {DB}: profile rocky9, layout lvm, roles db"
-    assert text.count("%end") == text.count("%packages") + text.count("%post")
+    assert text.count("%end") == text.count("%packages") + text.count("\n%pre ") + text.count("\n%post")
 
 
 # What the fleet's DHCP configuration holds
