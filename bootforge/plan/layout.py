@@ -62,8 +62,13 @@ def plan_groups(host: ResolvedHost, names: Mapping[str, tuple[str | int, ...]], 
             continue
         listed = tuple(one for disk in used for one in names[disk])
         groups.append(Group(name, used, listed, bool(said and said.preserve), system, filesystems))
-    for one in groups:
-        _check_group(host, one, faults)
+    if default in declared and declared[default].disks:
+        for disk in rest:
+            what, hint = f"disk {disk} is in no volume group", "name it at one, or remove it"
+            faults.append(Fault(("disks", disk), "BF087", what, hint))
+    if len(faults) == before:
+        for one in groups:
+            _check_group(host, one, faults)
     return sorted(groups, key=lambda one: not one.system) if len(faults) == before else []
 
 
@@ -135,8 +140,11 @@ def _boot(
     elif firmware == "uefi" and release.uefi:
         yield command("part", "/boot/efi", fstype="efi", size=200, ondisk=first)
     elif mirrored and release.blivet:
-        for disk in disks:
-            yield command("part", "biosboot", fstype="biosboot", size=1, ondisk=DiskNames((disk,)))
+        for number, disk in enumerate(disks):
+            # pykickstart warns of one mount point twice; anaconda takes None for none at all
+            # (rhel-9: pyanaconda/modules/storage/partitioning/custom/custom_partitioning.py).
+            mount = "None" if number else "biosboot"
+            yield command("part", mount, fstype="biosboot", size=1, ondisk=DiskNames((disk,)))
     size = 1024 if release.blivet else 512
     if mirrored:
         label = mark if release.blivet else None  # the bootstrap's step 'mark' sets it where raid has no --label
@@ -219,7 +227,8 @@ def _check_group(host: ResolvedHost, group: Group, faults: list[Fault]) -> None:
         faults.append(Fault(("raid",), "BF088", what, "declare another disk, or write 'raid: none'"))
     if mirrored and release.uefi and spec.machine.firmware == "any":
         what = "raid1 needs to know the firmware, because each boots from partitions of its own"
-        faults.append(Fault(("raid",), "BF088", what, "write 'machine: {firmware: uefi}', or bios"))
+        at = written(host, [path for path in (("raid",), ("layout",)) if path in host.merged.values])
+        faults.append(Fault(at, "BF088", what, "write 'machine: {firmware: uefi}', or bios"))
     if group.preserve:
         _check_preserve(host, group, faults)
 
@@ -228,7 +237,8 @@ def _check_preserve(host: ResolvedHost, group: Group, faults: list[Fault]) -> No
     path = ("volume_groups", group.name, "preserve")
     if host.spec.scheme == "plain":
         what = f"{group.name} cannot be preserved: only volume groups can, and the scheme is plain"
-        faults.append(Fault(path, "BF087", what, "write 'scheme: lvm', or remove 'preserve:'"))
+        at = written(host, [path, ("scheme",)])
+        faults.append(Fault(at, "BF087", what, "write 'scheme: lvm', or 'preserve: false'"))
     for name, filesystem in group.filesystems.items():
         if filesystem.mount in _SYSTEM:
             what = f"{group.name} cannot be preserved: {name} is the system's {filesystem.mount}"

@@ -41,6 +41,15 @@ SIZES = {
 }
 
 
+THREE = """\
+web01.prod.den.example.com:
+  layout: raid1
+  machine: {firmware: bios}
+  disks: {third: {path: /dev/sdc}}
+  nics: {lan: {mac: '02:00:00:00:00:01'}}
+"""
+
+
 def name_of(layout: str, release: str, firmware: str, found: str) -> str:
     number = COMBINATIONS.index((layout, release, firmware, found))
     return f"web{number:03d}.prod.den.example.com"
@@ -116,7 +125,10 @@ def test_raid1_by_release_and_firmware(matrix: Generation) -> None:
     ]
     bios = storage(matrix, "raid1", "el9", "bios")
     assert bios[2] == "clearpart --all --initlabel --disklabel=gpt --drives=sda,sdb"
-    assert bios[4:6] == [f"part biosboot --fstype=biosboot --size=1 --ondisk={disk}" for disk in ("sda", "sdb")]
+    assert bios[4:6] == [
+        "part biosboot --fstype=biosboot --size=1 --ondisk=sda",
+        "part None --fstype=biosboot --size=1 --ondisk=sdb",
+    ]
     old = storage(matrix, "raid1", "el6", "uefi")
     assert old[3:5] == [
         "bootloader --location=mbr --driveorder=sda,sdb",
@@ -145,13 +157,16 @@ def test_a_preserved_group_is_expanded_made_and_kept(matrix: Generation, release
     assert matrix.plan(name).install.disks.tagged == ("system",)
 
 
-def test_what_pre_fills_in_is_parsed(matrix: Generation) -> None:
+def test_what_pre_fills_in_is_parsed(matrix: Generation, tmp_path: Path) -> None:
     """A command that the release does not know is found behind the %include too."""
     name = name_of("raid1", "el9", "bios", "size")
     kickstart = matrix.artifact(name, "kickstart").text
     assert STORAGE in kickstart and "clearpart" not in kickstart.split("%packages")[0]
     assert kickstart_complaint(expanded(matrix.plan(name), kickstart)[0], "RHEL9") == ""
-    assert "--disklabel" in kickstart_complaint(expanded(matrix.plan(name), kickstart)[0], "RHEL6")
+    wider = generation_with(tmp_path, {"hosts/den.yaml": THREE})
+    assert [one for one in lint(wider, wider.plans) if one.severity == "error"] == []
+    planted = expanded(matrix.plan(name), kickstart)[0].replace("--level=1", "--level=9")
+    assert "Invalid raid level" in kickstart_complaint(planted, "RHEL9")
 
 
 def test_the_mark_is_the_hosts_own_and_fits_every_file_system(matrix: Generation) -> None:
