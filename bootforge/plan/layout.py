@@ -227,8 +227,8 @@ def _check_group(host: ResolvedHost, group: Group, faults: list[Fault]) -> None:
         faults.append(Fault(("raid",), "BF088", what, "declare another disk, or write 'raid: none'"))
     if mirrored and release.uefi and spec.machine.firmware == "any":
         what = "raid1 needs to know the firmware, because each boots from partitions of its own"
-        at = written(host, [path for path in (("raid",), ("layout",)) if path in host.merged.values])
-        faults.append(Fault(at, "BF088", what, "write 'machine: {firmware: uefi}', or bios"))
+        said = written(host, [path for path in (("raid",), ("layout",)) if path in host.merged.values])
+        faults.append(Fault(said, "BF088", what, "write 'machine: {firmware: uefi}', or bios"))
     if group.preserve:
         _check_preserve(host, group, faults)
 
