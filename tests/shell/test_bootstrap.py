@@ -95,6 +95,34 @@ def test_a_script_that_was_cut_off_runs_nothing(shell: list[str], script: Path, 
     assert tree(root) != {}
 
 
+def test_the_mark_is_put_on_boot_and_on_the_volume_group(shell: list[str], script: Path, tmp_path: Path) -> None:
+    commands, root = tmp_path / "bin", tmp_path / "root"
+    for name in (commands, root / "proc", root / "dev/system"):
+        name.mkdir(parents=True)
+    (root / "proc/mounts").write_text(
+        "/dev/md0 / xfs rw 0 0\n/dev/md1 /boot ext4 rw 0 0\n/dev/sda1 /boot/efi vfat rw 0 0\n"
+    )
+    state = tmp_path / "state"
+    state.mkdir()
+    tools = {
+        "e2label": f'[ "$1" = {root}/dev/md1 ] || exit 1\n'
+        f'if [ $# -gt 1 ]; then echo "$2" >{state}/label; else cat {state}/label 2>/dev/null; fi',
+        "lvm": f'case $1 in vgs) printf "  "; cat {state}/tags ;; *) echo "other,$3" >{state}/tags ;; esac',
+    }
+    for tool, text in tools.items():
+        (commands / tool).write_text(f"#!/bin/sh\n{text}\n")
+        (commands / tool).chmod(0o755)
+    path = f"{commands}:{os.environ['PATH']}"
+    assert statuses(run(shell, script, root, "--check", path=path)[1])["mark"] == "would"
+    assert list(state.iterdir()) == []
+    assert statuses(run(shell, script, root, path=path)[1])["mark"] == "changed"
+    assert (state / "label").read_text() == "bf-c10897c2\n" and (state / "tags").read_text() == "other,bf-c10897c2\n"
+    assert statuses(run(shell, script, root, path=path)[1])["mark"] == "ok"
+    (commands / "lvm").write_text("#!/bin/sh\nexit 5\n")
+    status, report = run(shell, script, root, path=path)
+    assert (status, statuses(report)["mark"]) == (0, "ok") and "system could not be marked" in report[1][3]
+
+
 def test_wrong_usage_is_said(shell: list[str], script: Path, tmp_path: Path) -> None:
     for args in (["--phase", "boot"], ["--phase"], ["--force"], ["x"]):
         assert run(shell, script, tmp_path, *args)[0] == 2

@@ -293,6 +293,17 @@ def test_json_of_the_store(store: str) -> None:
     assert run("disarm", "env_prod", "--json", store=store).json == []
 
 
+def test_wipe_takes_the_names_of_the_hosts_disks(store: str) -> None:
+    (armed,) = run("arm", WEB, "--wipe", "system", "--json", store=store).json
+    assert armed["wipe"] == ["system"]
+    (row,) = run("status", WEB, "--json", store=store).json
+    assert row["wipe"] == ["system"]
+    assert "system" in run("status", WEB, store=store).out
+    refused = run("arm", WEB, "--wipe", "sytem", store=store)
+    assert refused.status == Exit.USAGE and "has no disk 'sytem'" in refused.err and "'system'" in refused.err
+    assert run("arm", WEB, "--wipe", "all", "--json", store=store).json[0]["wipe"] == ["all"]
+
+
 def test_check_in_every_form(site: Path) -> None:
     assert verb("check", "--site", site, "--format", "json").json == []
     assert verb("check", "--site", site, "--format", "github").out == ""
