@@ -343,6 +343,16 @@ def test_a_preserved_group_is_kept_where_it_is(shell: list[str], machine: Machin
         assert [line for line in ran.storage if "data" in line] == MADE
 
 
+def test_partitions_of_nvme_are_not_other_namespaces(shell: list[str], machine: Machine) -> None:
+    machine.disk("sda")
+    machine.disk("nvme0n1", place="pci0000:00/0000:01:00.0/nvme/nvme0", parts={"nvme0n1p1": {}}, content={0: b"x"})
+    layout = DATA.replace("/dev/sdb", "/dev/nvme0n1")
+    machine.lvm([("/dev/nvme0n1p1", "data", "")], data=["srv"])
+    assert machine.run(shell, pre(layout)).storage[2] == "clearpart --all --initlabel --drives=sda"
+    machine.lvm([("/dev/nvme0n12", "data", "")], data=["srv"])
+    assert "it is on /dev/nvme0n12 too" in why(machine.run(shell, pre(layout)))
+
+
 @pytest.mark.parametrize(
     "pvs,said",
     [

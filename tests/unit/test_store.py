@@ -889,7 +889,8 @@ def test_a_store_of_the_version_before_is_brought_up_to_date(tmp_path: Path, mon
     with sqlite3.connect(tmp_path / "store.db") as plain:
         plain.execute(
             'INSERT INTO "grant" (id, host, token_hash, state, why, armed_by, armed_at, expires, changed, boots,'
-            " retries, kickstarts, bootstraps, reports) VALUES ('i', 'web1', 'h', 'armed', '', 'root', 1, 2, 1, 0, 0, 0, 0, 0)"
+            " retries, kickstarts, bootstraps, reports)"
+            " VALUES ('i', 'web1', 'h', 'armed', '', 'root', 1, 2, 1, 0, 0, 0, 0, 0)"
         )
     store = open_store(url)
     assert [(one.host, one.grant.wipe) for one in store.status()] == [("web1", "")]
