@@ -40,7 +40,7 @@ _CONSEQUENCES = frozenset(
         "BF046",
         "BF048",
     )
-    + ("BF090", "BF091", "BF096", "BF097")
+    + ("BF086", "BF087", "BF088", "BF090", "BF091", "BF096", "BF097")
 )
 """Codes of what a host lacks: said only when every file that speaks of it could be read without a problem."""
 

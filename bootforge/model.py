@@ -68,8 +68,8 @@ class HostName:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A hole that only :func:`bootforge.seal.seal` fills: ``grant.url``, ``grant.token``, ``site.revision``
-    or ``secret:NAME``. Everywhere else it prints as ``@source@``. With ``hashes`` only a
+    """A hole that only :func:`bootforge.seal.seal` fills: ``grant.url``, ``grant.token``, ``grant.wipe``,
+    ``site.revision`` or ``secret:NAME``. Everywhere else it prints as ``@source@``. With ``hashes`` only a
     crypt(5) hash that begins with one of them may fill it, so that a plain-text password is never taken for one."""
 
     source: str
@@ -88,7 +88,20 @@ class Package:
     excluded: bool = False
 
 
-Arg = str | int | Mac | IPInterface | HostName | Slot
+@dataclass(frozen=True, slots=True)
+class DiskNames:
+    """The kernel's names of disks, joined by commas. A number stands for the disk that %pre finds under it, counted
+    from 1; :data:`WIPED` for all disks that %pre decides to wipe."""
+
+    names: tuple[str | int, ...]
+
+    def __str__(self) -> str:
+        return ",".join(str(name) for name in self.names)
+
+
+WIPED = 0
+
+Arg = str | int | Mac | IPInterface | HostName | Slot | DiskNames
 """What may reach a template as a value; each kind is quoted by the grammar that prints it."""
 
 
@@ -200,12 +213,37 @@ class Nic:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageLine:
+    """A storage command that %pre writes once it knows the disks. ``when``: '' always; ``make:GROUP`` or
+    ``make:GROUP/VOLUME`` when that is made, ``keep:...`` when it is there and kept."""
+
+    when: str
+    command: KsCommand
+
+
+@dataclass(frozen=True, slots=True)
+class DiskPlan:
+    """What %pre does before a disk is touched: it finds ``numbers`` of disks and decides for each group, unless
+    ``guard`` is off only for disks that are blank, carry ``mark``, or may be wiped. ``lines`` is empty when nothing
+    of the storage commands depends on what it finds. ``tagged``: the volume groups that will carry the mark."""
+
+    mark: str
+    guard: str
+    numbers: tuple[int, ...]
+    finds: tuple[Call, ...]
+    groups: tuple[Call, ...]
+    lines: tuple[StorageLine, ...]
+    tagged: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class InstallPlan:
     """What the installer is told: kickstart commands by section of the template, packages and groups.
 
     ``accounts``: what %post does where the release has no command for it: groups, users, keys. ``on_error``: the
     section that runs when the installer fails is %onerror, else %traceback. ``nosave_flag``: the installer looks for
-    a file that keeps it from copying the kickstart. ``network_first``: UEFI boots the network first ever after."""
+    a file that keeps it from copying the kickstart. ``network_first``: UEFI boots the network first ever after.
+    ``storage``: empty where %pre writes ``disks.lines`` instead."""
 
     title: str
     has_end: bool
@@ -217,6 +255,7 @@ class InstallPlan:
     accounts: tuple[Call, ...]
     security: tuple[KsCommand, ...]
     storage: tuple[KsCommand, ...]
+    disks: DiskPlan
     packages: tuple[Package, ...]
     on_error: bool
     nosave_flag: bool
@@ -421,12 +460,13 @@ class Artifact:
 @dataclass(frozen=True, slots=True)
 class Grant:
     """Permission to install one host, as ``seal`` needs it. ``url`` is that of the kickstart, ``revision`` the
-    site's that is served with it."""
+    site's that is served with it, ``wipe`` the disks that may be wiped whatever is on them: names, or ``all``."""
 
     host: str
     token: str
     url: str
     revision: str
+    wipe: tuple[str, ...] = ()
 
 
 Facts = Mapping[str, str]

@@ -23,9 +23,11 @@ class Release:
     password hashing is set by it. ``nic_by_name``: ``network --device`` takes kernel names only. ``network_flags``:
     --activate and --nodefroute. ``stacks``: kinds of nics that ``network`` can make. ``ipv6``: --ipv6 and
     --ipv6gateway. ``root_lock``: ``rootpw --lock`` without a password. ``sshkey``: the command.
-    ``boot_drive``: ``bootloader --boot-drive``, else --driveorder. ``reqpart``: the command. ``environments``:
-    ``@^group``. ``services``: ``firewall --service``. ``user_gid``: ``user --gid``, and the command ``group``
-    beside it; else %post makes accounts. ``uid_min``: the first id that is not a package's (login.defs(5)).
+    ``boot_drive``: ``bootloader --boot-drive``, else --driveorder. ``reqpart``: the command. ``blivet``: the storage
+    code that knows ``clearpart --disklabel``, biosboot, --label of logvol and raid, arrays by name, and an EFI system
+    partition on RAID1. ``udev``: the installer's udev tells disks' serials and names; EL5's stage 2 has none.
+    ``environments``: ``@^group``. ``services``: ``firewall --service``. ``user_gid``: ``user --gid``, and the command
+    ``group`` beside it; else %post makes accounts. ``uid_min``: the first id that is not a package's (login.defs(5)).
     ``systemd``: services are units. ``repo_options``: --cost, --excludepkgs and --proxy of ``repo``. ``one_driver``:
     the loader keeps the last ``dd=`` only (loader2/loader.c, loader/loader.c). ``onerror``: the section; else there is
     %traceback. ``nosave``: the boot option. ``nosave_flag``: the file /tmp/NOSAVE_INPUT_KS
@@ -60,6 +62,8 @@ class Release:
     sshkey: bool = True
     boot_drive: bool = True
     reqpart: bool = True
+    blivet: bool = True
+    udev: bool = True
     environments: bool = True
     services: bool = True
     user_gid: bool = True
@@ -123,6 +127,7 @@ _EL6 = replace(
     root_lock=False,
     boot_drive=False,
     reqpart=False,
+    blivet=False,
     environments=False,
     user_gid=False,
     uid_min=500,
@@ -151,6 +156,7 @@ _EL5 = replace(
     network_flags=False,
     stacks=(),
     ipv6="none",
+    udev=False,
     services=False,
     repo_options=False,
     fstype="ext3",

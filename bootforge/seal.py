@@ -88,6 +88,8 @@ def _fill(slot: Slot, grant: Grant, vault: Vault) -> str:
             return grant.url
         case "grant.token":
             return grant.token
+        case "grant.wipe":
+            return ",".join(grant.wipe)
         case "site.revision":
             return grant.revision
     name = slot.source.removeprefix("secret:")

@@ -6,7 +6,7 @@ import getpass
 import logging
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,12 +61,24 @@ def serve(site: Path, bind: str, http_port: int, tftp_port: int, store: str | No
 @options.some_hosts
 @click.option("--ttl", type=Span(), default="2h", show_default=True, help="How long they may begin to install.")
 @click.option("--why", default="", metavar="TEXT", help="The reason, for the events.")
+@click.option("--wipe", multiple=True, metavar="DISK", help="A disk that is wiped whatever is on it, or 'all'.")
 @options.site
 @options.store
 @options.as_json
 @options.verbose
-def arm(hosts: tuple[str, ...], ttl: float, why: str, site: Path, store: str | None, as_json: bool) -> None:
-    """Permit HOSTS to be installed, once and for a while. Their disks will be wiped.
+def arm(
+    hosts: tuple[str, ...],
+    ttl: float,
+    why: str,
+    wipe: tuple[str, ...],
+    site: Path,
+    store: str | None,
+    as_json: bool,
+) -> None:
+    """Permit HOSTS to be installed, once and for a while.
+
+    Disks that are blank or the host's own will be wiped. Any other disk makes the installer refuse, unless --wipe
+    names it, as the site does ('disks: {NAME: ...}'); repeat it for more.
 
     A host that is planned, held or retired is refused, and then none is armed. Prints each kickstart's URL. It is a
     secret for as long as the permission lasts.
@@ -77,14 +89,16 @@ def arm(hosts: tuple[str, ...], ttl: float, why: str, site: Path, store: str | N
     generation = options.load(site)
     names = options.selected(generation, hosts)
     _refuse_others(generation, names)
+    _check_wipe(wipe, {name: generation.host(name).spec.disks for name in names})
     key = server_key(store or default_store())
     with _store(store) as opened:
-        grants = opened.arm(names, ttl=ttl, why=why, by=_who(), tokens=key.token)
+        grants = opened.arm(names, ttl=ttl, why=why, by=_who(), tokens=key.token, wipe=wipe)
     rows: list[dict[str, Any]] = []
     for grant in grants:
         path = kickstart_path(grant.host, key.token(grant.id))
         url = f"{generation.plan(grant.host).server}{path}"
-        rows.append({"host": grant.host, "expires": grant.expires, "path": path, "url": url})
+        wiped = grant.wipe.split(",") if grant.wipe else []
+        rows.append({"host": grant.host, "expires": grant.expires, "path": path, "url": url, "wipe": wiped})
     if as_json:
         print_json(rows)
     else:
@@ -98,6 +112,15 @@ def _refuse_others(generation: Generation, names: Iterable[str]) -> None:
         more = f", and {len(others) - 3} others are not active" if len(others) > 3 else ""
         hint = "leave it out, or say 'state: active' in the site; nothing was armed"
         raise UsageError(", ".join(others[:3]) + more, hint)
+
+
+def _check_wipe(wipe: Iterable[str], disks: Mapping[str, Collection[str]]) -> None:
+    """Every name is a disk of each host: a permission that fits nothing would be found out at the machine."""
+    for disk in wipe:
+        for host, known in disks.items():
+            if disk != "all" and disk not in known:
+                hint = did_you_mean(disk, known) or f"its disks: {', '.join(sorted(known))}"
+                raise UsageError(f"--wipe: {host} has no disk {disk!r}", hint)
 
 
 @click.command()
@@ -150,6 +173,7 @@ def _status_rows(names: Iterable[str], known: Iterable[HostStatus]) -> list[dict
             "deadline": one.deadline if one else None,
             "why": one.grant.why if one else "",
             "armed_by": one.grant.armed_by if one else "",
+            "wipe": one.grant.wipe.split(",") if one and one.grant.wipe else [],
         }
         for name in names
         for one in (by_name.get(name),)
@@ -160,8 +184,11 @@ def _print_status(rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print_json(rows)
     else:
-        header = ("host", "state", "since", "deadline", "why")
-        print_table(header, ((r["host"], r["state"], when(r["since"]), when(r["deadline"]), r["why"]) for r in rows))
+        header = ("host", "state", "since", "deadline", "why", "wipe")
+        cells = (
+            (r["host"], r["state"], when(r["since"]), when(r["deadline"]), r["why"], ",".join(r["wipe"])) for r in rows
+        )
+        print_table(header, cells)
 
 
 @click.command()

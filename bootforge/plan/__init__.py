@@ -51,9 +51,9 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
         install=install,
         storage=storage,
         domain=domain,
-        steps=plan_steps(host.name, nics, digest),
+        steps=plan_steps(host.name, nics, install.disks, digest),
         local_boot=host.spec.machine.local_boot,
-        shape=_shape(decided, host, nics, storage, domain),
+        shape=_shape(decided, host, nics, install, storage, domain),
     )
 
 
@@ -74,10 +74,15 @@ def _told(part: object) -> str:
 
 
 def _shape(
-    decided: str, host: ResolvedHost, nics: tuple[Nic, ...], storage: StoragePlan | None, domain: DomainPlan | None
+    decided: str,
+    host: ResolvedHost,
+    nics: tuple[Nic, ...],
+    install: InstallPlan,
+    storage: StoragePlan | None,
+    domain: DomainPlan | None,
 ) -> str:
     """A digest of what was decided but for the values that every host has of its own."""
-    own = [host.name.text, host.spec.serial, domain.uuid if domain else None]
+    own = [host.name.text, host.spec.serial, install.disks.mark, domain.uuid if domain else None]
     own += [word for nic in nics if nic.mac for word in (nic.mac.text, nic.mac.dashed)]
     own += [str(address.ip) for nic in nics for address in (nic.address, nic.address6) if address]
     own += [*(disk.backing for disk in domain.disks), domain.on, *domain.candidates] if domain else []

@@ -1,95 +1,122 @@
-"""Which disks the installer may use, and what it makes of them."""
+"""Which disks the installer may use: by path, or by what they are, which only %pre can find out."""
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator
 
-from bootforge.model import KsCommand
-from bootforge.plan.bootargs import system_args
-from bootforge.plan.commands import command
+from bootforge.model import Call, DiskPlan, KsCommand
 from bootforge.plan.faults import Fault, written
+from bootforge.plan.layout import Group, check_filesystems, equal, plan_groups, storage_lines
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
+from bootforge.site.schema import DiskSpec
+
+_CRITERIA = ("id", "wwn", "serial", "min_size", "max_size")
+_BY_UDEV = ("id", "wwn", "serial")
+_ONE_DISK = ("path", "id", "wwn")
 
 
-def plan_disks(host: ResolvedHost, faults: list[Fault]) -> tuple[KsCommand, ...]:
-    """The named disks alone are used and wiped. ``reqpart``, where the release has it, makes what the firmware
-    needs, so that one kickstart serves BIOS and UEFI; /boot is a partition; the rest is one volume group."""
+def plan_disks(host: ResolvedHost, guard: str, faults: list[Fault]) -> tuple[tuple[KsCommand, ...], DiskPlan]:
+    """The storage commands, and what %pre does before a disk is touched. The commands are empty where they depend
+    on what %pre finds: it writes ``DiskPlan.lines`` then. ``guard``: the site's policy."""
     spec, release = host.spec, RELEASES[host.release]
-    disks = [disk.path.removeprefix("/dev/") for _, disk in sorted(spec.disks.items())]
-    group, pvs = spec.volume_group, [f"pv.{name}" for name in sorted(spec.disks)]
-    if not disks:
+    mark = mark_of(host)
+    if not spec.disks:
         hint = "choose a layout that has one, or write 'disks: {system: {path: /dev/sda}}'"
         faults.append(Fault(("disks",), "BF046", "no disk to install to", hint))
-        return ()
-    for names in _equal({name: disk.path for name, disk in spec.disks.items()}):
-        what = f"disks {' and '.join(names)} are both {spec.disks[names[0]].path}"
+        return (), DiskPlan(mark, guard, (), (), (), (), ())
+    for name, disk in sorted(spec.disks.items()):
+        _check_disk(name, disk, release, faults)
+    _check_apart(host, faults)
+    check_filesystems(host, release, faults)
+    by_path = all(disk.path for disk in spec.disks.values())
+    static = by_path and not any(group.preserve for group in spec.volume_groups.values())
+    names, numbers = {}, {}
+    first = 1
+    for name, disk in sorted(spec.disks.items()):
+        numbers[name] = tuple(range(first, first + disk.count))
+        names[name] = (str(disk.path).removeprefix("/dev/"),) if static else numbers[name]
+        first += disk.count
+    groups = plan_groups(host, names, faults)
+    lines = storage_lines(host, groups, mark, faults) if groups else ()
+    finds = tuple(Call("find", (numbers[name][0], name, *_wanted(disk))) for name, disk in sorted(spec.disks.items()))
+    decides = tuple(Call("group", _grouped(group, numbers)) for group in groups)
+    lvm = spec.scheme == "lvm"
+    tagged = tuple(group.name for group in groups if lvm and not group.preserve)
+    plan = DiskPlan(mark, guard, tuple(range(1, first)), finds, decides, () if static else lines, tagged)
+    return tuple(line.command for line in lines) if static else (), plan
+
+
+def mark_of(host: ResolvedHost) -> str:
+    """The label of the host's /boot, by which the guard knows a disk for its own: within xfs's 12 characters, and
+    the same whatever the host is called, once it has an id."""
+    identity = host.spec.id or host.name.text
+    return "bf-" + hashlib.sha256(str(identity).encode()).hexdigest()[:8]
+
+
+def _wanted(disk: DiskSpec) -> Iterator[str | int]:
+    """The arguments of bf_find that say which disks: how many, and KEY=VALUE for each criterion; sizes in MiB."""
+    yield disk.count
+    for key in ("path", *_CRITERIA):
+        if (value := getattr(disk, key)) is not None:
+            yield f"{key}={value}"
+
+
+def _grouped(group: Group, numbers: dict[str, tuple[int, ...]]) -> tuple[str | int, ...]:
+    disks = [number for disk in group.disks for number in numbers[disk]]
+    return group.name, "keep" if group.preserve else "make", *disks, "--", *sorted(group.filesystems)
+
+
+def _check_disk(name: str, disk: DiskSpec, release: Release, faults: list[Fault]) -> None:
+    path = ("disks", name)
+    said = [key for key in _CRITERIA if getattr(disk, key) is not None]
+    if disk.path and said:
+        hint = f"keep one; 'path-:' beside '{said[0]}:' takes away a path that a layout says"
+        faults.append(Fault((*path, said[0]), "BF086", f"disk {name} has a path and more", hint))
+    elif not disk.path and not said:
+        hint = "write 'path: /dev/sda', or what it is: id, wwn, serial, min_size, max_size"
+        faults.append(Fault(path, "BF086", f"nothing says which disk {name} is", hint))
+    if disk.min_size and disk.max_size and disk.min_size > disk.max_size:
+        what = f"disk {name} would be larger than its max_size"
+        faults.append(Fault((*path, "min_size"), "BF086", what, "write the smaller size as min_size"))
+    if disk.count > 1 and (unique := next((key for key in _ONE_DISK if getattr(disk, key)), None)):
+        what = f"disk {name} is {disk.count} disks of one {unique}"
+        faults.append(Fault((*path, "count"), "BF086", what, f"remove 'count:' or '{unique}:'"))
+    for key in _BY_UDEV if not release.udev else ():
+        if getattr(disk, key):
+            what = f"{release.name}'s installer cannot tell a disk's {key}"
+            faults.append(Fault((*path, key), "BF086", what, "say path, min_size or max_size"))
+
+
+def _check_apart(host: ResolvedHost, faults: list[Fault]) -> None:
+    """Names that cannot stand for different disks. Whatever fits the stricter of two fits the other one too, so on
+    the machine there is a tie, or one disk is found twice."""
+    disks = host.spec.disks
+    for names in equal({name: disk.path for name, disk in disks.items() if disk.path}):
+        what = f"disks {' and '.join(names)} are both {disks[names[0]].path}"
         at = written(host, [("disks", name, "path") for name in names])
         faults.append(Fault(at, "BF046", what, "remove one of them"))
-    _check_mounts(host, faults)
-    return (
-        command("ignoredisk", only_use=",".join(disks)),
-        command("zerombr"),
-        command("clearpart", all=True, initlabel=True, drives=",".join(disks)),
-        _bootloader(release, disks[0], " ".join(system_args(host, faults)) or None),
-        _boot_partitions(release, disks[0]),
-        *(command("part", pv, size=1024, grow=True, ondisk=disk) for pv, disk in zip(pvs, disks, strict=True)),
-        command("volgroup", group, *pvs),
-        *(
-            command(
-                "logvol",
-                filesystem.mount or "swap",
-                vgname=group,
-                name=name,
-                fstype=filesystem.fstype or release.fstype,
-                size=filesystem.size,
-                grow=filesystem.grow,
-            )
-            for name, filesystem in sorted(spec.filesystems.items())
-        ),
-    )
+    told = set()
+    for strict, one in sorted(disks.items()):
+        for loose, other in sorted(disks.items()):
+            pair = frozenset((strict, loose))
+            if strict != loose and pair not in told and not one.path and not other.path and _implies(one, other):
+                told.add(pair)
+                what = f"whatever is disk {strict} is disk {loose} as well"
+                at = written(host, [("disks", name, key) for name in (strict, loose) for key in _said(disks[name])])
+                faults.append(Fault(at, "BF086", what, "say what tells them apart, or one name with 'count:'"))
 
 
-def _bootloader(release: Release, disk: str, append: str | None) -> KsCommand:
-    if release.boot_drive:
-        return command("bootloader", boot_drive=disk, append=append)
-    return command("bootloader", location="mbr", driveorder=disk, append=append)
+def _said(disk: DiskSpec) -> list[str]:
+    return [key for key in _CRITERIA if getattr(disk, key) is not None]
 
 
-def _boot_partitions(release: Release, disk: str) -> KsCommand:
-    if release.reqpart:
-        return command("reqpart", add_boot=True)
-    return command("part", "/boot", fstype=release.fstype, size=512, asprimary=True, ondisk=disk)
-
-
-def _check_mounts(host: ResolvedHost, faults: list[Fault]) -> None:
-    filesystems = host.spec.filesystems
-    for name, filesystem in filesystems.items():
-        path, mount = ("filesystems", name), filesystem.mount
-        if (filesystem.fstype == "swap") == (mount is not None):
-            what = "is swap and has a mount point" if mount else "has no mount point"
-            hint = "remove 'mount:'" if mount else "write 'mount: /PATH', or 'fstype: swap'"
-            faults.append(Fault((*path, "mount"), "BF046", f"filesystem {name} {what}", hint))
-        elif mount and (mount == "/boot" or mount.startswith("/boot/")):
-            hint = "every host has a partition for it; leave it out"
-            faults.append(Fault((*path, "mount"), "BF046", f"{mount} cannot be in a volume group", hint))
-        elif mount and (not mount.startswith("/") or posixpath.normpath(mount) != mount or mount.startswith("//")):
-            hint = "write an absolute path in its shortest form, as in /var/lib"
-            faults.append(Fault((*path, "mount"), "BF046", f"{mount!r} is not a mount point", hint))
-    mounts = {name: one.mount for name, one in filesystems.items() if one.mount}
-    for names in _equal(mounts):
-        what = f"{' and '.join(names)} are both mounted at {mounts[names[0]]}"
-        at = written(host, [("filesystems", name, "mount") for name in names])
-        faults.append(Fault(at, "BF046", what, "give each a mount point of its own"))
-    if "/" not in mounts.values():
-        hint = "choose a layout that has it, or write 'filesystems: {root: {mount: /, size: 8GiB}}'"
-        faults.append(Fault(("filesystems",), "BF046", "nothing is mounted at /", hint))
-
-
-def _equal(values: Mapping[str, str]) -> list[list[str]]:
-    """Names that share a value, sorted."""
-    groups: dict[str, list[str]] = {}
-    for name, value in sorted(values.items()):
-        groups.setdefault(value, []).append(name)
-    return [names for names in groups.values() if len(names) > 1]
+def _implies(one: DiskSpec, other: DiskSpec) -> bool:
+    """Whether every disk that fits ``one`` fits ``other``."""
+    if not _said(one) or not _said(other):
+        return False
+    exact = all(getattr(other, key) in (None, getattr(one, key)) for key in _BY_UDEV)
+    above = other.min_size is None or (one.min_size is not None and one.min_size >= other.min_size)
+    below = other.max_size is None or (one.max_size is not None and one.max_size <= other.max_size)
+    return exact and above and below

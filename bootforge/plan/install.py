@@ -19,6 +19,7 @@ def plan_install(site: Site, host: ResolvedHost, nics: tuple[Nic, ...], faults: 
     """The whole kickstart but its %post, in the dialect of the host's release."""
     spec, release = host.spec, RELEASES[host.release]
     access, accounts = plan_access(site, host, faults)
+    storage, disks = plan_disks(host, site.policy.guard, faults)
     return InstallPlan(
         title=f"profile {spec.profile}, layout {spec.layout}, roles {', '.join(spec.roles) or 'none'}",
         has_end=release.has_end,
@@ -29,7 +30,8 @@ def plan_install(site: Site, host: ResolvedHost, nics: tuple[Nic, ...], faults: 
         access=access,
         accounts=accounts,
         security=plan_security(host, faults),
-        storage=plan_disks(host, faults),
+        storage=storage,
+        disks=disks,
         packages=_packages(host, release, faults),
         on_error=release.onerror,
         nosave_flag=release.nosave_flag,

@@ -9,6 +9,7 @@ from bootforge.errors import did_you_mean
 from bootforge.model import Path
 from bootforge.plan.faults import Fault
 from bootforge.plan.fleet import Shared
+from bootforge.plan.layout import default_group
 from bootforge.resolve import ResolvedHost
 
 Hosts = Mapping[str, ResolvedHost]
@@ -87,8 +88,8 @@ def _own(parent: ResolvedHost, device: str) -> Path | None:
     for name, disk in spec.disks.items():
         if disk.path and re.fullmatch(_whole_or_part(disk.path), device):
             return "disks", name, "path"
-    for name in spec.filesystems:
-        if device == f"/dev/{spec.volume_group}/{name}":
+    for name, filesystem in spec.filesystems.items():
+        if device == f"/dev/{filesystem.group or default_group(spec)}/{name}":
             return "filesystems", name, "size"
     for name, volume in spec.volumes.items():
         used = volume.vg or volume.mount

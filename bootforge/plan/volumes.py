@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from bootforge.model import Path
 from bootforge.plan.faults import Fault, written
+from bootforge.plan.layout import default_group
 from bootforge.resolve import ResolvedHost
 from bootforge.site.schema import HostSpec, VolumeSpec
 
@@ -98,4 +99,4 @@ def _mapped(group: str, logical: str) -> str:
 
 def _system_groups(spec: HostSpec) -> set[str]:
     """The volume groups that the installer makes."""
-    return {spec.volume_group}
+    return {default_group(spec), *spec.volume_groups}

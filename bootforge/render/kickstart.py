@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from bootforge.model import Artifact, Plan, Slot
+from dataclasses import replace
+
+from bootforge.model import WIPED, Artifact, DiskNames, KsCommand, Plan, Slot
 from bootforge.render.engine import Engine
-from bootforge.render.slots import make_artifact
+from bootforge.render.slots import FILTERS, make_artifact
 
 
 def render_kickstart(plan: Plan, bootstrap: Artifact, engine: Engine) -> Artifact:
@@ -15,5 +17,50 @@ def render_kickstart(plan: Plan, bootstrap: Artifact, engine: Engine) -> Artifac
         install=plan.install,
         bootstrap=bootstrap,
         revision=Slot("site.revision"),
+        wipe=Slot("grant.wipe"),
     )
     return make_artifact("kickstart", "text/plain; charset=utf-8", text)
+
+
+STORAGE = "%include /tmp/bootforge-storage\n"
+"""The line of a kickstart whose storage commands are written by %pre."""
+
+
+def expanded(plan: Plan, kickstart: str) -> list[str]:
+    """The kickstart as the installer reads it once %pre has run, with sda, sdb and so on as the disks that were found:
+    when every group is made, and when those that are kept are there. One text where nothing depends on %pre."""
+    lines = plan.install.disks.lines
+    if not lines:
+        return [kickstart]
+    outcomes = ("make:", "keep:") if any(line.when for line in lines) else ("make:",)
+    kept = {name for line in lines if line.when.startswith("make:") for name in _disks(line.command)}
+    texts = []
+    for outcome in outcomes:
+        wiped = [n for n in plan.install.disks.numbers if outcome == "make:" or n not in kept]
+        written = (_exemplar(line.command, wiped) for line in lines if not line.when or line.when.startswith(outcome))
+        storage = "".join(f"{FILTERS['ks'](command)}\n" for command in written)
+        texts.append(kickstart.replace(STORAGE, storage))
+    return texts
+
+
+def _disks(command: KsCommand) -> list[str | int]:
+    return [name for one in command.options if isinstance(one.value, DiskNames) for name in one.value.names]
+
+
+def _exemplar(command: KsCommand, wiped: list[int]) -> KsCommand:
+    options = []
+    for option in command.options:
+        if isinstance(option.value, DiskNames):
+            numbers = [n for name in option.value.names for n in (wiped if name == WIPED else [name])]
+            option = replace(option, value=DiskNames(tuple(n if isinstance(n, str) else _kernel(n) for n in numbers)))
+        options.append(option)
+    return replace(command, options=tuple(options))
+
+
+def _kernel(number: int) -> str:
+    """The kernel's name of the NUMBER-th SCSI disk: sda, sdz, sdaa."""
+    letters = ""
+    while number:
+        number, letter = divmod(number - 1, 26)
+        letters = chr(ord("a") + letter) + letters
+    return "sd" + letters

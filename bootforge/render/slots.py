@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 
 from bootforge.errors import RenderError
-from bootforge.model import Arg, Artifact, BootArg, Call, KsCommand, KsOption, Package, Slot, SlotUse, Step
+from bootforge.model import Arg, Artifact, BootArg, Call, DiskNames, KsCommand, KsOption, Package, Slot, SlotUse, Step
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MARKER = re.compile("\x02([a-z]+)\x1f([a-z][a-z0-9_.:-]*)\x1f([a-z0-9$,]*)\x03")
@@ -77,6 +77,8 @@ stands, so all that is refused there is what would end a word, or what the kerne
 
 
 def _word(grammar: str, value: Arg) -> str:
+    if isinstance(value, DiskNames) and not all(isinstance(name, str) for name in value.names):
+        raise RenderError(f"disk {value} is known on the machine only", "write the command in %pre")
     if isinstance(value, Slot):
         return f"\x02{grammar}\x1f{value.source}\x1f{','.join(value.hashes)}\x03"
     return QUOTERS[grammar](str(value))
@@ -108,6 +110,30 @@ def _boot(grammar: str) -> Callable[[BootArg | Arg], Quoted]:
     return quote
 
 
+def _shks(command: KsCommand) -> Quoted:
+    """A kickstart command as one word of a shell script, in which the shell fills in the disks that it found."""
+    words = [_shell_text(quote_ks(command.name))]
+    for option in command.options:
+        value = option.value
+        if isinstance(value, DiskNames):
+            text = ",".join(_shell_text(quote_ks(n)) if isinstance(n, str) else _DISK.format(n) for n in value.names)
+        elif isinstance(value, Slot):
+            raise RenderError(f"{value} cannot be in a storage command", "take it out")
+        else:
+            text = "" if value is None else _shell_text(quote_ks(str(value)))
+        name = _shell_text(quote_ks(option.name)) if option.name else ""
+        words.append(f"{name}={text}" if name and value is not None else name or text)
+    return Quoted(f'"{" ".join(words)}"')
+
+
+_DISK = "${{bf_disk{}}}"
+
+
+def _shell_text(text: str) -> str:
+    """Text between double quotes of a shell script."""
+    return re.sub(r'([\\"$`])', r"\\\1", text)
+
+
 def _call(call: Step | Call) -> Quoted:
     """A call of a library function: ``bf_hostname web01.example.com``."""
     return Quoted(" ".join([f"bf_{call.fn}", *(_word("sh", arg) for arg in call.args)]))
@@ -119,6 +145,7 @@ FILTERS: dict[str, Callable[..., Quoted]] = {
     "ipxe": _boot("ipxe"),
     "grub": _boot("grub"),
     "pxe": _boot("pxe"),
+    "shks": _shks,
     "dnsmasq": lambda value: Quoted(_word("dnsmasq", value)),
     "comment": lambda value: Quoted(_word("comment", value)),
     "call": _call,

@@ -55,6 +55,9 @@ _IPV4 = rf"{_OCTET}(\.{_OCTET}){{3}}"
 _MAC = r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}|[0-9a-fA-F]{12}|([0-9a-fA-F]{4}\.){2}[0-9a-fA-F]{4}"
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DEVICE = re.compile(r"/dev/[A-Za-z0-9._:+/-]+")
+_DISK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+@#=-]*")
+_WWN = re.compile(r"0x[0-9a-f]{16}([0-9a-f]{16})?|eui\.[0-9a-f]{16}([0-9a-f]{16})?")
+_FS_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,15}")
 _RANGE = re.compile(r"([0-9.]+) ?- ?([0-9.]+)")
 _MIRROR = re.compile(_URL.pattern + r"(\?[A-Za-z0-9._~:@!&=+,%/-]*)?")
 _ABSOLUTE = re.compile(r"(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+")
@@ -66,6 +69,8 @@ _CONSOLE = re.compile(r"((?:ttyS|ttyAMA)[0-9]{1,2})(?:,([1-9][0-9]{2,6})([noe][7
 _ONE_WORD = ("one word", "write it without blanks, quotes and backslashes")
 _IPXE_WORD = ("one word of a netboot script", "use letters, digits and . _ ~ : / ? = @ , + % & ( ) [ ] * ! -")
 _ONE_INTERFACE = ("the name of an interface", "write it as in xenbr0")
+_ONE_WWN = ("a World Wide Name", "write it as in 0x5000c500a1b2c3d4, in lower case")
+_ONE_LABEL = ("a label", "use at most 16 letters, digits and . _ -, a letter or digit first")
 _ONE_PACKAGE = ("a package", "write NAME, '@GROUP' or '@^ENVIRONMENT', without blanks and patterns")
 
 
@@ -480,6 +485,9 @@ Package = Annotated[str, *_scalar(_matching(_PACKAGE, *_ONE_PACKAGE), _PACKAGE.p
 User = Annotated[str, *_scalar(_matching(_USER, "a name", "use lower-case letters, digits, _ and -"), _USER.pattern)]
 SitePath = Annotated[str, *_scalar(parse_site_path)]
 Device = Annotated[str, *_scalar(parse_device, _DEVICE.pattern)]
+DiskId = Annotated[str, *_scalar(_matching(_DISK_ID, "a name below /dev/disk/by-id", "as in ata-ST4000_Z1"))]
+Wwn = Annotated[str, *_scalar(_matching(_WWN, *_ONE_WWN), _WWN.pattern)]
+Label = Annotated[str, *_scalar(_matching(_FS_LABEL, *_ONE_LABEL), _FS_LABEL.pattern)]
 MacText = Annotated[Mac, HEX, *_scalar(_mac, _MAC)]
 MacPrefix = Annotated[str, *_scalar(_matching(_MAC_PREFIX, "the prefix of a MAC address", "as in 00:16:3e"))]
 HostId = Annotated[str, HEX, *_scalar(_matching(_HOST_ID, "a host's id", "it has 16 hex digits in lower case"))]

@@ -24,6 +24,7 @@ from bootforge.site.scalars import (
     Console,
     Count,
     Device,
+    DiskId,
     Excluded,
     FactName,
     FactsBootWord,
@@ -39,6 +40,7 @@ from bootforge.site.scalars import (
     Id,
     Interface,
     Iqn,
+    Label,
     Language,
     Level,
     Logical,
@@ -71,6 +73,7 @@ from bootforge.site.scalars import (
     VlanId,
     Word,
     Wwid,
+    Wwn,
     one_of,
 )
 
@@ -125,13 +128,31 @@ class NicSpec(Model):
 
 
 class DiskSpec(Model):
-    """A disk that the installer may use; every other disk is left alone."""
+    """A disk that the installer may use, by its path or by what it is; every other disk is left alone. What is
+    said besides a path must all be true of it. Disks of a SAN, USB and removable ones are never used."""
 
-    path: Device = Field(description="The device as the installer sees it, as in /dev/sda.")
+    path: Device | None = Field(None, description="The device as the installer sees it, as in /dev/sda.")
+    id: DiskId | None = Field(None, description="Its name below /dev/disk/by-id.")
+    wwn: Wwn | None = Field(None, description="Its World Wide Name, as in 0x5000c500a1b2c3d4.")
+    serial: Text | None = Field(None, description="Its serial number.")
+    min_size: Size | None = Field(None, description="It is at least as large.")
+    max_size: Size | None = Field(None, description="It is at most as large.")
+    count: Count = Field(1, description="How many disks must fit, no fewer and no more.")
+
+
+class VolumeGroupSpec(Model):
+    """A volume group; with scheme plain, the disks that its file systems are partitions of."""
+
+    disks: Annotated[tuple[Name, ...], *AsSet] = Field(
+        (), description="Its disks, by their names. Default: all that no other group names."
+    )
+    preserve: Bool = Field(
+        False, description="Whether a reinstall keeps it as it is. It is made where its disks are blank."
+    )
 
 
 class FilesystemSpec(Model):
-    """A logical volume of the system's volume group."""
+    """A file system: a logical volume, or with scheme plain a partition."""
 
     fstype: one_of("ext3", "ext4", "xfs", "swap") | None = Field(  # type: ignore[valid-type]
         None, description="File system type, or swap. Default: what the release's installer makes."
@@ -139,6 +160,10 @@ class FilesystemSpec(Model):
     mount: Word | None = Field(None, description="Mount point; none for swap.")
     size: Size = Field(description="Size, in MiB, GiB or TiB.")
     grow: Bool = Field(False, description="Whether it takes the room that is left.")
+    group: Name | None = Field(
+        None, description="Its volume group. Default: the group that names no disks, or else 'system'."
+    )
+    label: Label | None = Field(None, description="Its label; 12 characters at most for xfs, 16 for others.")
 
 
 class InstallSpec(Model):
@@ -345,8 +370,14 @@ class HostSpec(Model):
         (), description="Packages and @groups that a group or environment would bring, and that are left out."
     )
     disks: dict[Name, DiskSpec] = Field({}, description="The disks that the installer may use.")
-    volume_group: Name = Field("system", description="The volume group that holds the system.")
-    filesystems: dict[Name, FilesystemSpec] = Field({}, description="The system's logical volumes by name.")
+    scheme: one_of("lvm", "plain") = Field("lvm", description="Logical volumes, or plain partitions.")  # type: ignore[valid-type]
+    raid: one_of("none", "raid1") = Field(  # type: ignore[valid-type]
+        "none", description="raid1: the disks of the group that holds / are mirrors of each other, two or more."
+    )
+    volume_groups: dict[Name, VolumeGroupSpec] = Field(
+        {}, description="Volume groups by name. Default: one, 'system', of all disks."
+    )
+    filesystems: dict[Name, FilesystemSpec] = Field({}, description="File systems and swap by name.")
     nics: dict[Name, NicSpec] = Field({}, description="Network interfaces by name.")
     vm: VmSpec = Field(VmSpec(), description="The virtual machine, when virt is not metal.")
     on: Host | None = Field(None, description="The host that runs this guest.")
@@ -421,6 +452,10 @@ class PolicySpec(Model):
 
     mismatch: one_of("refuse", "alarm") = Field(  # type: ignore[valid-type]
         "refuse", description="A kickstart request whose MAC or serial headers fit another machine."
+    )
+    guard: one_of("refuse", "off") = Field(  # type: ignore[valid-type]
+        "refuse",
+        description="An install to a disk that is neither blank nor this host's own, nor named by 'arm --wipe'.",
     )
 
 

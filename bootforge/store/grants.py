@@ -47,7 +47,7 @@ MANY = 500
 class GrantRow:
     """A grant as it is stored: no token. Times are seconds since the epoch (UTC), None for what has not
     happened; ``docs/states.md`` tells the states. ``kickstart_address`` and ``bootstrap_address`` are the
-    first fetchers."""
+    first fetchers. ``wipe``: the disks that may be wiped whatever is on them, with commas between."""
 
     id: str
     host: str
@@ -68,6 +68,7 @@ class GrantRow:
     bootstrap_address: str | None = None
     reports: int = 0
     report_at: float | None = None
+    wipe: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy import Column, Double, Index, Integer, String
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every schema this version can read or bring up to date, oldest first; the last is the present one."""
 
 State = Literal[
@@ -51,6 +51,7 @@ grant = sa.Table(
     Column("bootstrap_address", String(64)),  # the first to fetch the bootstrap or to report
     Column("reports", Integer, nullable=False, default=0),
     Column("report_at", Double),
+    Column("wipe", String(1000), nullable=False, server_default=""),  # names of disks, with commas between, or all
     Index("ix_grant_host", "host"),
     Index("one_live_grant", "host", unique=True, sqlite_where=_LIVE_SQL, postgresql_where=_LIVE_SQL),
 )

@@ -69,14 +69,22 @@ class Store:
     # --- what the operator permits
 
     def arm(
-        self, hosts: Sequence[str], *, ttl: float, why: str, by: str, tokens: Callable[[str], str]
+        self,
+        hosts: Sequence[str],
+        *,
+        ttl: float,
+        why: str,
+        by: str,
+        tokens: Callable[[str], str],
+        wipe: Collection[str] = (),
     ) -> list[GrantRow]:
         """Permits one install of each host for ``ttl`` seconds; all of them or, after an error, none.
 
+        ``wipe``: names of disks that may be wiped whatever is on them, or ``all``.
         ``tokens`` is called with each new grant's id and returns its token, of which only a hash is kept.
         Older grants of these hosts that have not ended become 'superseded'. Answers in the order of ``hosts``,
-        duplicates once. Raises UsageError for a ``ttl`` that is not a positive number, ValueError for a token
-        that is too short.
+        duplicates once. Raises UsageError for a ``ttl`` that is not a positive number or too many disks,
+        ValueError for a token that is too short.
         """
         if not (math.isfinite(ttl) and ttl > 0):
             raise UsageError(f"a grant cannot last {ttl} seconds", "give a time to live such as 2h")
@@ -87,12 +95,16 @@ class Store:
             if len(token) < TOKEN_LENGTH:
                 raise ValueError(f"a grant's token must have at least {TOKEN_LENGTH} characters")
             hashes[id] = grants.token_hash(token)
+        wiped = ",".join(sorted(set(wipe)))
+        if clean(wiped, grant.c.wipe) != wiped:
+            raise UsageError("too many disks to wipe", "write 'all'")
         why, by = clean(why, grant.c.why), clean(by, grant.c.armed_by)
 
         def work(connection: sa.Connection, now: float) -> list[GrantRow]:
-            rows = [GrantRow(id, host, "armed", why, by, now, now + ttl, now) for host, id in ids.items()]
+            rows = [GrantRow(id, host, "armed", why, by, now, now + ttl, now, wipe=wiped) for host, id in ids.items()]
             grants.arm(connection, rows, hashes, now)
             detail = f"by {by} until {datetime.fromtimestamp(now + ttl, UTC):%Y-%m-%dT%H:%M:%SZ}: {why}"
+            detail += f" (wipe {wiped})" if wiped else ""
             events.add_all(connection, now, [News("armed", host, detail=detail) for host in ids])
             return rows
 

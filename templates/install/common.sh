@@ -12,7 +12,7 @@ bf_url() (
             ks=http*/kickstart | inst.ks=http*/kickstart) url=${word#*=} ;;
             esac
         done
-    done <"${BF_CMDLINE:-/proc/cmdline}"
+    done <"${BF_CMDLINE:-${BF_ROOT-}/proc/cmdline}"
     [ -n "$url" ] && echo "${url%/kickstart}"
 )
 

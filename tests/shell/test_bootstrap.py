@@ -48,10 +48,10 @@ def tree(root: Path) -> dict[str, tuple[int, bytes]]:
 
 def test_check_then_run_then_nothing(shell: list[str], script: Path, tmp_path: Path) -> None:
     status, report = run(shell, script, tmp_path, "--check")
-    assert (status, statuses(report)) == (1, {"hostname": "would", "stamp": "would"})
+    assert (status, statuses(report)) == (1, {"hostname": "would", "mark": "ok", "stamp": "would"})
     assert tree(tmp_path) == {} and list(tmp_path.iterdir()) == []
     status, report = run(shell, script, tmp_path, "--phase", "install", "--revision", "abc123")
-    assert (status, statuses(report)) == (0, {"hostname": "changed", "stamp": "changed"})
+    assert (status, statuses(report)) == (0, {"hostname": "changed", "mark": "ok", "stamp": "changed"})
     made = tree(tmp_path)
     assert made["etc/hostname"] == (0o644, f"{HOST}\n".encode())
     stamp = made["etc/bootforge/stamp"][1].decode().splitlines()
@@ -59,7 +59,7 @@ def test_check_then_run_then_nothing(shell: list[str], script: Path, tmp_path: P
     assert stamp[:2] == [f"host {HOST}", "revision abc123"] and stamp[3] == f"bootstrap sha256:{digest}"
     for args in ([], ["--check"], ["--phase", "install", "--revision", "abc123"]):
         status, report = run(shell, script, tmp_path, *args)
-        assert (status, statuses(report)) == (0, {"hostname": "ok", "stamp": "ok"})
+        assert (status, statuses(report)) == (0, {"hostname": "ok", "mark": "ok", "stamp": "ok"})
     assert tree(tmp_path) == made
 
 
@@ -77,7 +77,7 @@ def test_drift_is_found_and_mended(shell: list[str], script: Path, tmp_path: Pat
     else:
         path.write_text({"content": "other\n", "empty": "", "no newline": HOST}[drift])
     status, report = run(shell, script, tmp_path, "--check")
-    assert (status, statuses(report)) == (1, {"hostname": "would", "stamp": "ok"})
+    assert (status, statuses(report)) == (1, {"hostname": "would", "mark": "ok", "stamp": "ok"})
     assert run(shell, script, tmp_path)[0] == 0
     (tmp_path / "elsewhere").unlink(missing_ok=True)
     assert tree(tmp_path) == made and not path.is_symlink()
@@ -94,6 +94,34 @@ def test_a_script_that_was_cut_off_runs_nothing(shell: list[str], script: Path, 
         assert tree(root) == {}
     run(shell, script, root)
     assert tree(root) != {}
+
+
+def test_the_mark_is_put_on_boot_and_on_the_volume_group(shell: list[str], script: Path, tmp_path: Path) -> None:
+    commands, root = tmp_path / "bin", tmp_path / "root"
+    for name in (commands, root / "proc", root / "dev/system"):
+        name.mkdir(parents=True)
+    (root / "proc/mounts").write_text(
+        "/dev/md0 / xfs rw 0 0\n/dev/md1 /boot ext4 rw 0 0\n/dev/sda1 /boot/efi vfat rw 0 0\n"
+    )
+    state = tmp_path / "state"
+    state.mkdir()
+    tools = {
+        "e2label": f'[ "$1" = {root}/dev/md1 ] || exit 1\n'
+        f'if [ $# -gt 1 ]; then echo "$2" >{state}/label; else cat {state}/label 2>/dev/null; fi',
+        "lvm": f'case $1 in vgs) printf "  "; cat {state}/tags ;; *) echo "other,$3" >{state}/tags ;; esac',
+    }
+    for tool, text in tools.items():
+        (commands / tool).write_text(f"#!/bin/sh\n{text}\n")
+        (commands / tool).chmod(0o755)
+    path = f"{commands}:{os.environ['PATH']}"
+    assert statuses(run(shell, script, root, "--check", path=path)[1])["mark"] == "would"
+    assert list(state.iterdir()) == []
+    assert statuses(run(shell, script, root, path=path)[1])["mark"] == "changed"
+    assert (state / "label").read_text() == "bf-c10897c2\n" and (state / "tags").read_text() == "other,bf-c10897c2\n"
+    assert statuses(run(shell, script, root, path=path)[1])["mark"] == "ok"
+    (commands / "lvm").write_text("#!/bin/sh\nexit 5\n")
+    status, report = run(shell, script, root, path=path)
+    assert (status, statuses(report)["mark"]) == (0, "ok") and "system could not be marked" in report[1][3]
 
 
 def test_wrong_usage_is_said(shell: list[str], script: Path, tmp_path: Path) -> None:
@@ -162,7 +190,7 @@ def test_a_full_disk_leaves_nothing_half_written(shell: list[str], script: Path,
             while True:
                 filler.write(b"x" * 4096)
         status, report = run(shell, script, root)
-        assert (status, statuses(report)) == (5, {"hostname": "failed", "stamp": "failed"})
+        assert (status, statuses(report)) == (5, {"hostname": "failed", "mark": "ok", "stamp": "failed"})
         assert (root / "etc/hostname").read_text() == "old\n"
         assert sorted(path.name for path in (root / "etc").iterdir()) in (["hostname"], ["bootforge", "hostname"])
         (root / "filler").unlink()

@@ -287,10 +287,10 @@ def test_json_of_what_shows_a_host() -> None:
 def test_json_of_the_store(store: str) -> None:
     assert run("events", "--json", store=store).json == []
     armed = run("arm", WEB, DB, "--why", "a test", "--json", store=store).json
-    assert [list(row) for row in armed] == [["host", "expires", "path", "url"]] * 2
+    assert [list(row) for row in armed] == [["host", "expires", "path", "url", "wipe"]] * 2
     assert armed[0]["url"] == f"http://10.2.0.5{armed[0]['path']}"
     rows = run("status", "--json", store=store).json
-    assert [list(row) for row in rows] == [["host", "state", "since", "deadline", "why", "armed_by"]] * 3
+    assert [list(row) for row in rows] == [["host", "state", "since", "deadline", "why", "armed_by", "wipe"]] * 3
     assert {row["host"]: (row["state"], row["why"]) for row in rows} == {
         APP: ("idle", ""),
         DB: ("armed", "a test"),
@@ -301,6 +301,17 @@ def test_json_of_the_store(store: str) -> None:
     assert run("events", DB, "--json", store=store).json[0]["host"] == DB
     assert run("disarm", "env_prod", "--json", store=store).json == [DB, WEB]
     assert run("disarm", "env_prod", "--json", store=store).json == []
+
+
+def test_wipe_takes_the_names_of_the_hosts_disks(store: str) -> None:
+    (armed,) = run("arm", WEB, "--wipe", "system", "--json", store=store).json
+    assert armed["wipe"] == ["system"]
+    (row,) = run("status", WEB, "--json", store=store).json
+    assert row["wipe"] == ["system"]
+    assert "system" in run("status", WEB, store=store).out
+    refused = run("arm", WEB, "--wipe", "sytem", store=store)
+    assert refused.status == Exit.USAGE and "has no disk 'sytem'" in refused.err and "'system'" in refused.err
+    assert run("arm", WEB, "--wipe", "all", "--json", store=store).json[0]["wipe"] == ["all"]
 
 
 def test_check_in_every_form(site: Path) -> None:

@@ -15,7 +15,6 @@ from bootforge.errors import Problem, SiteError
 from bootforge.generation import Generation, build_generation
 from bootforge.lint import lint
 from bootforge.lint.shape import kickstart_complaint, script_complaint
-from bootforge.model import Artifact
 from bootforge.releases import RELEASES
 from bootforge.resources import shipped
 from tests.sites import APP, BASE, DB, WEB, base, generation_with
@@ -42,7 +41,7 @@ def test_pykickstart_accepts_every_host_with_warnings_as_errors(generation: Gene
         assert handler.url.url == generation.host(name).spec.install.url
         assert {volume.mountpoint for volume in handler.logvol.lvList} >= {"/", "swap"}
         assert handler.network.network[0].hostname == name
-        assert [script.interp for script in handler.scripts] == ["/bin/sh"] * 3
+        assert [script.interp for script in handler.scripts] == ["/bin/sh"] * 4
         assert handler.packages.environment == "minimal-environment"
 
 
@@ -142,8 +141,7 @@ def test_a_host_that_nobody_could_log_in_to_is_a_warning(
 
 def test_a_complaint_is_one_line(tmp_path: Path) -> None:
     """What parsers print over several lines goes into one problem of one line."""
-    artifact = Artifact("kickstart", "", "%packages\n", (), "")
-    assert "\n" not in kickstart_complaint(artifact, "RHEL9") != ""
+    assert "\n" not in kickstart_complaint("%packages\n", "RHEL9") != ""
     assert "\n" not in script_complaint("if\n") != ""
     assert script_complaint("true\n") == ""
 

@@ -41,7 +41,7 @@ def append(path: Path, text: str) -> None:
     [
         ("rules.yaml", "  - when: role_web & env_qa\n    packages: [x]\n", "rules.yaml:18:5: warning[BF061]: rule 3"),
         ("roles/mail.yaml", "packages: [postfix]\n", "roles/mail.yaml:1:1: warning[BF062]: role 'mail'"),
-        ("layouts/big.yaml", "volume_group: big\n", "layouts/big.yaml:1:1: warning[BF062]: layout 'big'"),
+        ("layouts/big.yaml", "volume_groups: {big: {}}\n", "layouts/big.yaml:1:1: warning[BF062]: layout 'big'"),
         ("profiles/own.yaml", "release: el9\n", "profiles/own.yaml:1:1: warning[BF062]: profile 'own'"),
         ("keys/old.pub", "ssh-ed25519 AAAA a\n", "keys/old.pub:1:1: warning[BF062]: key file 'keys/old.pub'"),
         ("site.yaml", "  install: {url: http://m/x}\n", "warning[BF063]: install.url of defaults never holds: profile"),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bootforge.generation import build_generation
-from bootforge.lint.shape import scripts
+from bootforge.lint.shape import sections
+from tests.sites import DB, base, generation_with
 from tests.support import EXAMPLE, ROOT, need
 
 
@@ -41,7 +42,15 @@ def test_every_script_of_the_example_passes_shellcheck() -> None:
     generation = build_generation(EXAMPLE)
     for host in generation.plans:
         assert run("shellcheck", "-s", "sh", "-", text=generation.artifact(host, "bootstrap").text) == ""
-        found = scripts(generation.artifact(host, "kickstart").text)
-        assert len(found) == 3 and "bootstrap" in found[0]
-        for script in found:
+        scripts = sections(generation.artifact(host, "kickstart").text, "%pre", "%post")
+        assert ["bf_find" in script for script in scripts] == [True, False]
+        for script in scripts:
             assert run("shellcheck", "-s", "sh", "-", text="#!/bin/sh\n" + script) == ""
+
+
+def test_storage_commands_of_pre_pass_shellcheck(tmp_path: Path) -> None:
+    need("shellcheck")
+    generation = generation_with(tmp_path, {"site.yaml": base("site.yaml", ("layout: lvm", "layout: lvm-data"))})
+    (script,) = sections(generation.artifact(DB, "kickstart").text, "%pre")
+    assert "bf_line keep:data" in script
+    assert run("shellcheck", "-s", "sh", "-", text="#!/bin/sh\n" + script) == ""

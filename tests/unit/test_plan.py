@@ -67,9 +67,10 @@ def test_the_install_of_a_database_server(generation: Generation) -> None:
         "zerombr",
         "clearpart --all --initlabel --drives=sda",
         "bootloader --boot-drive=sda",
-        "reqpart --add-boot",
-        "part pv.system --size=1024 --grow --ondisk=sda",
-        "volgroup system pv.system",
+        "reqpart",
+        "part /boot --fstype=xfs --size=1024 --label=bf-664ae4aa --ondisk=sda",
+        "part pv.system.1 --size=1024 --grow --ondisk=sda",
+        "volgroup system pv.system.1",
         "logvol /var/lib/mysql --vgname=system --name=mysql --fstype=xfs --size=40960",
         "logvol / --vgname=system --name=root --fstype=xfs --size=8192 --grow",
         "logvol swap --vgname=system --name=swap --fstype=swap --size=2048",
@@ -186,16 +187,16 @@ def test_kinds_of_keys(tmp_path: Path, line: str) -> None:
 def test_disks_and_kernel_arguments(tmp_path: Path) -> None:
     lines = (
         "  disks!: {b: {path: /dev/disk/by-id/x}, a: {path: /dev/nvme0n1}}\n"
-        "  kernel_args: [quiet, console=ttyS0]\n  volume_group: vg0\n"
+        "  kernel_args: [quiet, console=ttyS0]\n  volume_groups: {vg0: {}}\n"
     )
     storage = [*map(shown, plan_with(tmp_path, hosts_den=db(lines)).install.storage)]
     assert storage[0] == "ignoredisk --only-use=nvme0n1,disk/by-id/x"
     assert storage[2] == "clearpart --all --initlabel --drives=nvme0n1,disk/by-id/x"
     assert storage[3] == "bootloader --boot-drive=nvme0n1 --append=quiet console=ttyS0"
-    assert storage[5:8] == [
-        "part pv.a --size=1024 --grow --ondisk=nvme0n1",
-        "part pv.b --size=1024 --grow --ondisk=disk/by-id/x",
-        "volgroup vg0 pv.a pv.b",
+    assert storage[6:9] == [
+        "part pv.vg0.1 --size=1024 --grow --ondisk=nvme0n1",
+        "part pv.vg0.2 --size=1024 --grow --ondisk=disk/by-id/x",
+        "volgroup vg0 pv.vg0.1 pv.vg0.2",
     ]
 
 
@@ -215,7 +216,7 @@ def test_a_guest(generation: Generation) -> None:
 
 def test_the_stamp_is_the_last_step_and_changes_with_every_decision(tmp_path: Path, generation: Generation) -> None:
     plan = generation.plan(DB)
-    assert [step.id for step in plan.steps] == ["hostname", "stamp"]
+    assert [step.id for step in plan.steps] == ["hostname", "mark", "stamp"]
     assert plan.steps[0].args == (plan.host,)
     stamps = {plan.steps[-1].args}
     for number, lines in enumerate(("  timezone: Etc/UTC\n", "  packages: [dstat]\n", "  kernel_args: [quiet]\n")):

@@ -9,6 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -406,3 +407,10 @@ def test_a_vault_shows_names_only(monkeypatch: pytest.MonkeyPatch) -> None:
     held = vault(a=from_env("Leak", monkeypatch))
     held.get("a")
     assert str(held) == repr(held) == "Vault(a)"
+
+
+def test_the_disks_that_may_be_wiped_are_one_word_of_the_script() -> None:
+    """Without any, an empty word."""
+    slotted = artifact("wipe=", Slot("grant.wipe"), "\n", grammar="sh")
+    assert seal(slotted, GRANT, Fixed()) == b"wipe=''\n"
+    assert seal(slotted, replace(GRANT, wipe=("a", "b")), Fixed()) == b"wipe=a,b\n"

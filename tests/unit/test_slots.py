@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from bootforge.addr import Mac
 from bootforge.errors import RenderError, SiteError
-from bootforge.model import BootArg, Call, HostName, KsCommand, KsOption, Package, Slot, Step
+from bootforge.model import WIPED, BootArg, Call, DiskNames, HostName, KsCommand, KsOption, Package, Slot, Step
 from bootforge.render.engine import Engine
 from bootforge.render.slots import FILTERS, QUOTERS, Quoted, make_artifact
 from tests.sites import APP, DB, WEB, base, generation_with
+from tests.support import need
 
 ROOT_SLOT = Slot("secret:root", ("$6$", "$y$"))
 
@@ -119,6 +122,31 @@ def test_a_slot_is_a_hole_that_knows_its_grammar(grammar: str) -> None:
         assert artifact.text[use.offset : use.offset + use.length] == str(use.slot)
 
 
+@pytest.mark.parametrize("shell", ["dash", "bash", "mksh", "busybox sh"])
+@pytest.mark.parametrize("value", ["$(id) `id` ${x} $x", '"; id; "', "a'b\\", "\\$x", "!x", "*", "a b"])
+def test_a_storage_command_is_one_word_of_the_shell(shell: str, value: str) -> None:
+    """Whatever a value holds; only the names of disks are the shell's."""
+    need(shell.split()[0])
+    option = KsOption("--append", value)
+    command = KsCommand("bootloader", (KsOption("--drive", DiskNames((1, "x y", WIPED))), option, KsOption("", "w")))
+    script = f"bf_disk1=sda bf_disk0=sdb,sdc\nprintf '<%s>' {FILTERS['shks'](command)}"
+    done = subprocess.run([*shell.split(), "-c", script], capture_output=True, text=True, env={"PATH": os.defpath})
+    assert (done.stderr, done.stdout) == (
+        "",
+        f"<bootloader --drive=sda,'x y',sdb,sdc --append={shlex.quote(value)} w>",
+    )
+
+
+def test_a_disk_that_only_the_machine_knows_is_no_word_of_a_kickstart() -> None:
+    with pytest.raises(RenderError, match="known on the machine only"):
+        FILTERS["ks"](KsCommand("part", (KsOption("--ondisk", DiskNames((1,))),)))
+    assert (
+        FILTERS["ks"](KsCommand("part", (KsOption("--ondisk", DiskNames(("sda", "sdb"))),))) == "part --ondisk=sda,sdb"
+    )
+    with pytest.raises(RenderError, match="cannot be in a storage command"):
+        FILTERS["shks"](KsCommand("part", (KsOption("--label", Slot("grant.wipe")),)))
+
+
 def test_what_looks_like_a_slot_is_text() -> None:
     artifact = make_artifact("a", "b", f"x {FILTERS['ks']('@secret:root@')}\n")
     assert artifact.text == "x @secret:root@\n" and artifact.slots == ()
@@ -138,6 +166,7 @@ def test_every_artifact_is_plain_text_without_marks(tmp_path: Path) -> None:
             assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", artifact.text), artifact.name
             assert artifact.text.endswith("\n") and artifact.text.encode("ascii")
     assert {use.slot.source for use in generation.artifact(DB, "kickstart").slots} == {
+        "grant.wipe",
         "secret:root_hash",
         "site.revision",
     }

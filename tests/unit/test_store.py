@@ -910,6 +910,34 @@ def test_migration_makes_what_the_code_expects(tmp_path: Path) -> None:
         assert tables(connection) == migrated
 
 
+@sqlite_only
+def test_a_store_of_the_version_before_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its grants permit to wipe nothing."""
+    from alembic import command
+
+    url, upgrade = f"sqlite:///{tmp_path}/store.db", command.upgrade
+    with monkeypatch.context() as patched:
+        patched.setattr(command, "upgrade", lambda config, to: upgrade(config, "0001"))
+        open_store(url).close()
+    with sqlite3.connect(tmp_path / "store.db") as plain:
+        plain.execute(
+            'INSERT INTO "grant" (id, host, token_hash, state, why, armed_by, armed_at, expires, changed, boots,'
+            " retries, kickstarts, bootstraps, reports)"
+            " VALUES ('i', 'web1', 'h', 'armed', '', 'root', 1, 2, 1, 0, 0, 0, 0, 0)"
+        )
+    store = open_store(url)
+    assert [(one.host, one.grant.wipe) for one in store.status()] == [("web1", "")]
+    store.close()
+
+
+def test_what_a_grant_permits_to_wipe_is_kept_and_told(store: Store) -> None:
+    (grant,) = store.arm(["web1"], ttl=HOUR, why="", by="root", tokens=make_token, wipe=("b", "a", "b"))
+    assert grant.wipe == store.status()[0].grant.wipe == store.permit_boot("web1", "").grant.wipe == "a,b"  # type: ignore[union-attr]
+    assert "(wipe a,b)" in store.events("web1")[0].detail
+    with pytest.raises(UsageError, match="too many disks"):
+        store.arm(["web1"], ttl=HOUR, why="", by="root", tokens=make_token, wipe=[f"disk{n}" for n in range(300)])
+
+
 def tables(connection: sa.Connection) -> set[str]:
     rows = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' AND sql <> ''")
     return {" ".join(row.sql.split()) for row in rows}

@@ -115,6 +115,11 @@ class Process:
                     raise AssertionError(f"{self.name}: no {pattern!r} {why}; {self.log}:\n{tail}")
                 self._news.wait(min(left, 1))
 
+    def wait_for_end(self, timeout: float) -> None:
+        """Until the process ends by itself."""
+        self._popen.wait(timeout=timeout)
+        self._reader.join(timeout=10)
+
     def kill(self) -> None:
         """End the process and its children. Idempotent."""
         if self._popen.poll() is None:
@@ -221,7 +226,8 @@ class Lab:
         return process
 
     def power_on(self, name: str, mac: str, firmware: str = "bios", serial: str = "") -> Process:
-        """A machine that tries the network first, then its local disk (which prints media.MARKER).
+        """A machine that tries the network first, then its local disk (which prints media.MARKER). It has another
+        disk to install to, <name>.target in the lab's directory, which is made blank if it is not there.
 
         bios: SeaBIOS with QEMU's iPXE ROM. uefi: OVMF with its own PXE client (``romfile=`` drops the iPXE ROM).
         The process's log is the serial console; a machine that reboots does so within it.
@@ -248,6 +254,8 @@ class Lab:
             *("-netdev", f"tap,id=lan,ifname={tap},script=no,downscript=no"),
             *("-drive", f"if=none,id=disk,format=raw,readonly=on,file={disk}"),
             *("-device", "virtio-blk-pci,addr=3,drive=disk"),
+            *("-drive", f"if=none,id=target,format=raw,file={media.blank_disk(self.directory / f'{name}.target')}"),
+            *("-device", "virtio-blk-pci,addr=4,drive=target"),
             *("-smbios", f"type=1,serial={serial or name}"),
             last_words=media.MARKER,
         )

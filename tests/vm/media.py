@@ -21,6 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 OVMF = Path("/usr/share/OVMF")
 BUSYBOX = Path("/bin/busybox")
+MODULES = ("virtio_pci", "virtio_net", "virtio_blk")
 MARKER = "LOCAL DISK BOOTED"
 
 
@@ -36,12 +37,12 @@ def cache_dir() -> Path:
 
 
 def kernel() -> Path:
-    """A directory with ``vmlinuz`` and, in the order of loading, ``modules/NN-name.ko`` for virtio-net."""
+    """A directory with ``vmlinuz`` and, in the order of loading, ``modules/NN-name.ko`` for virtio."""
     with (cache_dir() / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes may start with an empty cache
         package = apt_says("Depends:", "depends", "linux-image-cloud-amd64")
         version = apt_says("Version:", "show", "--no-all-versions", package)
-        wanted = cache_dir() / f"{package}_{version}"
+        wanted = cache_dir() / f"{package}_{version}+{'+'.join(MODULES)}"
         if not wanted.is_dir():
             with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
                 unpack_kernel(package, Path(scratch)).rename(wanted)
@@ -64,7 +65,7 @@ def unpack_kernel(package: str, scratch: Path) -> Path:
     (kept / "modules").mkdir(parents=True)
     shutil.move(scratch / f"root/boot/vmlinuz-{release}", kept / "vmlinuz")
     order: list[Path] = []
-    for name in ("virtio_pci", "virtio_net"):
+    for name in MODULES:
         for line in output("modprobe", "-D", "-d", str(scratch / "root"), "-S", release, name).splitlines():
             verb, _, file = line.strip().partition(" ")
             if verb == "insmod" and Path(file) not in order:
@@ -87,7 +88,7 @@ def cpio(files: dict[str, tuple[int, bytes]]) -> bytes:
 
 
 def initramfs(kernel_dir: Path) -> bytes:
-    """busybox, the network modules and the scripts of tests/vm/initramfs: about 1.5 MB, built in a second."""
+    """busybox, the modules and the scripts of tests/vm/initramfs: about 1.5 MB, built in a second."""
     directories = ("bin", "dev", "etc", "lib", "lib/modules", "mnt", "mnt/sysroot", "proc", "root", "run", "sys", "tmp")
     files = {name: (0o040755, b"") for name in directories}
     files["bin/busybox"] = (0o100755, BUSYBOX.read_bytes())
@@ -128,6 +129,15 @@ def bios_disk(path: Path) -> Path:
     message = 0x7C00 + len(code) + body.index(b"\r\n" + MARKER.encode())
     sector = (code[:-2] + struct.pack("<H", message) + body).ljust(510, b"\0") + b"\x55\xaa"
     path.write_bytes(sector.ljust(1 << 20, b"\0"))
+    return path
+
+
+def blank_disk(path: Path, content: bytes = b"") -> Path:
+    """A disk of 64 MiB to install to, with ``content`` at its beginning; one that is there stays as it is."""
+    if not path.exists():
+        with path.open("wb") as disk:
+            disk.write(content)
+            disk.truncate(64 << 20)
     return path
 
 

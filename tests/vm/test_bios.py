@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.vm import lab as vm
+from tests.vm import media
 from tests.vm.media import MARKER
 from tests.vm.product import Bootforge, kickstart_digest
 
@@ -39,6 +40,28 @@ def test_an_armed_host_installs_once_and_then_boots_its_disk(bootforge: Bootforg
     assert story[-1] == ("local", "spent")
     assert "\tstamp\t" in bootforge("log", HOST)
     assert "\tstamp\t" in bootforge("log", HOST, "post.log")
+
+
+def test_a_disk_with_something_on_it_is_not_wiped_until_that_is_permitted(bootforge: Bootforge) -> None:
+    """The guard refuses, reports and switches the machine off; after an install it knows the disk again."""
+    target = media.blank_disk(bootforge.lab.directory / "web01.target", b"somebody's data")
+    before = target.read_bytes()
+    bootforge("arm", HOST)
+    machine = bootforge.lab.power_on("web01", MAC)
+    machine.wait_for("^bootforge: not installed: disk system: vdb is neither blank", 20 * vm.PATIENCE)
+    machine.wait_for_end(10 * vm.PATIENCE)
+    assert "BF: post" not in machine.text and "BF: made" not in machine.text and MARKER not in machine.text
+    assert [one["state"] for one in bootforge.json("status", HOST)] == ["failed"]
+    assert "\tdisks\tdisk system: vdb is neither blank" in bootforge("log", HOST)
+    assert target.read_bytes() == before
+    for wipe in (("--wipe", "system"), ()):
+        bootforge("arm", HOST, *wipe)
+        machine = bootforge.lab.power_on("web01", MAC)
+        machine.wait_for("^BF: made /boot on /dev/vdb labelled bf-", 20 * vm.PATIENCE)
+        machine.wait_for("^BF: post exit 0$", 5 * vm.PATIENCE)
+        machine.wait_for("^BF: reboot$", 5 * vm.PATIENCE)
+        machine.kill()
+        assert [one["state"] for one in bootforge.json("status", HOST)] == ["installed"]
 
 
 def test_an_unknown_machine_boots_its_disk_and_is_discovered(bootforge: Bootforge) -> None:

@@ -31,6 +31,45 @@ ${bf_rules%?}
 EOF
 }
 
+# bf_mark MARK GROUP...: MARK as the label of /boot, where that is ext, and as a tag of each volume group, so that the
+# disk guard of the next install knows the disks for this host's own. XFS got the label when it was made. What cannot
+# be marked is said and is no failure: a reinstall then needs 'arm --wipe'.
+bf_mark() {
+    bf_own=$1
+    shift
+    if [ -r "${BF_ROOT-}/proc/mounts" ]; then
+        while read -r bf_device bf_mount bf_type _; do
+            case $bf_mount:$bf_type in
+            /boot:ext[234])
+                bf_node=${BF_ROOT-}$bf_device
+                bf_tag "$bf_device" "$(e2label "$bf_node" 2>/dev/null)" e2label "$bf_node" "$bf_own"
+                ;;
+            esac
+        done <"${BF_ROOT-}/proc/mounts"
+    fi
+    for bf_vg in "$@"; do
+        [ -z "${BF_ROOT-}" ] || [ -e "$BF_ROOT/dev/$bf_vg" ] || continue
+        bf_tags=$(lvm vgs --noheadings -o vg_tags "$bf_vg" 2>/dev/null)
+        bf_tag "$bf_vg" "${bf_tags#"${bf_tags%%[! ]*}"}" lvm vgchange --addtag "$bf_own" "$bf_vg"
+    done
+}
+
+# bf_tag WHAT NOW COMMAND...: runs COMMAND, unless what is there NOW has the mark already.
+bf_tag() {
+    bf_what=$1 bf_now=$2
+    shift 2
+    case ,$bf_now, in
+    *",$bf_own,"* | *",$bf_own "*) return 0 ;;
+    esac
+    if [ -n "$bf_check" ]; then
+        bf_status=would bf_text="$bf_text $bf_what"
+    elif "$@" >/dev/null 2>&1; then
+        bf_status=changed bf_text="$bf_text $bf_what"
+    else
+        bf_text="$bf_text $bf_what could not be marked"
+    fi
+}
+
 # bf_stamp NAME PLAN: /etc/bootforge/stamp says which host this is and from what it was made. It is written only
 # if every step before it succeeded. Without --revision the revision that is recorded stays.
 bf_stamp() {
