@@ -105,5 +105,8 @@ def _check_adjacent(parts: Sequence[str | tuple[str, str]], alphabets: Mapping[s
         words = alphabets.get(left[0]) if left[1] != "int" else None
         if right[1] != "int" or words is None:
             raise ValueError(f"{{{left[0]}}} and {{{right[0]}}} touch and cannot be told apart; put '.' or '-' between")
-        if bad := next((word for word in words if word[-1].isdigit()), None):
-            raise ValueError(f"{left[0]} '{bad}' ends with a digit and {{{right[0]}:int}} follows; rename it")
+        longer = ((word, short) for word in words for short in words if word != short and word.startswith(short))
+        if both := next((pair for pair in longer if pair[0].removeprefix(pair[1]).isdigit()), None):
+            one, other = both
+            what = f"{left[0]} '{one}' could be {left[0]} '{other}' with a number, because {{{right[0]}:int}} follows"
+            raise ValueError(f"{what}; rename one of them")

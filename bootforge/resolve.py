@@ -71,7 +71,7 @@ class Resolver:
         layer = self.site.hosts[name]
         lock = self.site.locks.get(name, _NO_LOCK)
         facts = self.facts(name, layer)
-        stated = self.stated.classes(name, facts, {**facts, **self.branch(facts)}, layer)
+        stated = self.stated.classes(name, facts, {**facts, **branch_fact(self.site, facts)}, layer)
         chosen = self.assign(name, facts, layer, stated)
         profile = self.part(name, layer, chosen, "profile", self.site.profiles)
         layout = self.part(name, layer, chosen, "layout", self.site.layouts)
@@ -89,7 +89,9 @@ class Resolver:
             merged = merge(merged, [_of_nics_that_are(lock, merged, layer)])
         merged = merge(merged, [_only(layer, _SETTINGS)])
         merged = _joined(chosen, merged)
-        merged = self.interpolate(merged, {**facts, **self.branch(facts), **_of_profile(profile)}, name)
+        merged = self.interpolate(
+            merged, {**facts, **decided_facts(self.site, facts, profile.release, profile.arch)}, name
+        )
         problems = [replace(problem, host=name) for problem in merged.problems]
         spec = self.typer.typed(merged, layer.origin, problems, name)
         if problems or spec is None:
@@ -152,11 +154,6 @@ class Resolver:
             if fact in words and value not in words[fact]:
                 hint = did_you_mean(value, words[fact]) or f"the site declares no {fact}"
                 _fail(at, "BF081", f"no {fact} '{value}'", hint, name)
-
-    def branch(self, facts: Facts) -> dict[str, str]:
-        """The branch of the host's environment, as a fact."""
-        env = facts.get("env", "")
-        return {"branch": self.site.environments[env].branch or env} if env in self.site.environments else {}
 
     def assign(self, name: str, facts: Facts, host: Layer, classes: frozenset[str]) -> Merged:
         """Hardware, profile, layout, roles, classes and virt: defaults, then the name's role, assignments, the host."""
@@ -246,10 +243,15 @@ def _fill(text: str, facts: Facts, said: Assertion, name: str) -> str:
     return CAPTURE.sub(value, text)
 
 
-def _of_profile(profile: Profile) -> dict[str, str]:
-    """The facts that a profile states."""
-    releasever = RELEASES[profile.release].releasever
-    return {"release": profile.release, "releasever": releasever, "arch": profile.arch}
+def branch_fact(site: Site, facts: Facts) -> dict[str, str]:
+    """The branch of the host's environment, as a fact."""
+    env = facts.get("env", "")
+    return {"branch": site.environments[env].branch or env} if env in site.environments else {}
+
+
+def decided_facts(site: Site, facts: Facts, release: str, arch: str) -> dict[str, str]:
+    """The facts that a host's environment and profile state, beside those of its name."""
+    return {**branch_fact(site, facts), "release": release, "releasever": RELEASES[release].releasever, "arch": arch}
 
 
 def _of_nics_that_are(lock: Layer, below: Merged, host: Layer) -> Layer:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "vagrant" / "site"
+SMALL = ROOT / "tests" / "site"
+"""Three hosts of one data centre, for tests that say to the letter what comes out."""
 ROOT_HASH = "$6$rounds=5000$seededsaltseeded$" + "SeEdEdHaSh" * 8 + "SeEdEd"
 
 

@@ -37,9 +37,9 @@ The first client that fetches the kickstart keeps it; any other gets a 404. In a
 
   export BOOTFORGE_SITE=$PWD/vagrant/site BOOTFORGE_STORE=$BOOTFORGE_STORE PATH=$PWD/.venv/bin:\$PATH
   bootforge events                     what happened, and why something was refused
-  bootforge hosts                      the three hosts of the example
+  bootforge hosts                      the hosts of the example
   bootforge explain $host
-  bootforge arm db01.prod.den.example.com
+  bootforge arm web02.prod.den.example.com
 
 Edit vagrant/site while this runs: a good site is served within seconds, a broken one never is ($state/log).
 Ctrl-C ends it.

@@ -73,9 +73,9 @@ def check(hosts: tuple[str, ...], site: Path, form: str, exhaustive: bool, no_ca
     if form == "text" and not logging.getLogger().isEnabledFor(logging.DEBUG):
         problems = [problem for problem in problems if problem.severity != "note"]
     print_problems(problems, form, _sources(site, problems))
-    errors = sum(problem.severity == "error" for problem in problems)
+    errors, warnings, notes = (sum(p.severity == one for p in problems) for one in ("error", "warning", "note"))
     if problems and form == "text":
-        click.echo(f"{errors} errors, {len(problems) - errors} warnings", err=True)
+        click.echo(f"{errors} errors, {warnings} warnings" + (f", {notes} notes" if notes else ""), err=True)
     return Exit.USAGE if errors else Exit.OK
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 
 from bootforge.errors import did_you_mean
@@ -11,7 +10,7 @@ from bootforge.naming import CAPTURE
 from bootforge.plan.commands import command
 from bootforge.plan.faults import Fault
 from bootforge.releases import RELEASES, Release
-from bootforge.resolve import ResolvedHost
+from bootforge.resolve import ResolvedHost, decided_facts
 from bootforge.site.load import Site
 from bootforge.site.scalars import parse_mirror, parse_url
 from bootforge.site.schema import RepoSpec, RepoUseSpec
@@ -20,7 +19,7 @@ from bootforge.site.schema import RepoSpec, RepoUseSpec
 def plan_repos(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[KsCommand, ...]:
     """A ``repo`` for each, sorted by name. Without --install: the .repo files of the installed system are the
     bootstrap's."""
-    facts = repo_facts(host)
+    facts = {**host.facts, **decided_facts(site, host.facts, host.release, host.arch)}
     commands = []
     for name, use in sorted(host.spec.repos.items()):
         repo = site.repos.get(name)
@@ -30,17 +29,6 @@ def plan_repos(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[KsC
         elif one := _repo(name, repo, use, RELEASES[host.release], facts, faults):
             commands.append(one)
     return tuple(commands)
-
-
-def repo_facts(host: ResolvedHost) -> dict[str, str]:
-    """What may stand in braces in a repository's URL. The branch is that of the environment, else its name."""
-    facts = {
-        "release": host.release,
-        "releasever": re.sub(r"\D", "", host.release),
-        "arch": host.arch,
-        **host.facts,
-    }
-    return {"branch": facts["env"], **facts} if "env" in facts else facts
 
 
 def _repo(

@@ -13,7 +13,7 @@ import pytest
 
 from bootforge.cli.artifacts import write_all
 from bootforge.generation import Generation, build_generation
-from tests.support import EXAMPLE
+from tests.support import SMALL
 
 TREE = Path(__file__).parent / "tree"
 
@@ -34,7 +34,7 @@ def read_tree(root: Path) -> dict[str, bytes]:
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """From a copy that is in no checkout, so that nothing of git can be in it."""
     root = tmp_path_factory.mktemp("golden")
-    return write_tree(build_generation(shutil.copytree(EXAMPLE, root / "site")), root / "tree")
+    return write_tree(build_generation(shutil.copytree(SMALL, root / "site")), root / "tree")
 
 
 def test_every_artifact_of_the_example_is_the_golden_one(
@@ -66,7 +66,7 @@ def test_the_tree_holds_what_it_should() -> None:
 
 def test_nothing_of_it_depends_on_git(rendered: dict[str, bytes], tmp_path: Path) -> None:
     """The same bytes from a checkout, clean or not: the revision is a hole until an artifact is served."""
-    site = shutil.copytree(EXAMPLE, tmp_path / "site")
+    site = shutil.copytree(SMALL, tmp_path / "site")
     git = ["git", "-C", str(site), "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "a"]):
         subprocess.run([*git, *command], check=True, capture_output=True)
@@ -81,6 +81,6 @@ def test_nothing_of_it_depends_on_git(rendered: dict[str, bytes], tmp_path: Path
 
 def test_it_holds_no_secret_and_no_place_of_ours(rendered: dict[str, bytes]) -> None:
     for name, content in rendered.items():
-        assert str(EXAMPLE.parent.parent).encode() not in content, name
+        assert str(SMALL.parent.parent).encode() not in content, name
         assert b"\r" not in content and b"\t\n" not in content, name
     assert rendered["db01.prod.den.example.com/kickstart"].count(b"@secret:root_hash@") == 1

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from tests.support import EXAMPLE, Answer, Running, write_site
+from tests.support import SMALL, Answer, Running, write_site
 
-KEY = (EXAMPLE / "keys" / "ops.pub").read_text()
+KEY = (SMALL / "keys" / "ops.pub").read_text()
 
 SITE = """\
 schema: 1

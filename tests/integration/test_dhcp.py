@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bootforge.generation import build_generation
-from tests.support import EXAMPLE, need
+from tests.support import SMALL, need
 
 SERVER = "http://10.2.0.5"
 PLANNED = {
@@ -55,7 +55,7 @@ def mode(request: pytest.FixtureRequest) -> str:
 def test_dnsmasq_accepts_the_configuration(mode: str, tmp_path: Path) -> None:
     need("dnsmasq")
     config = tmp_path / "dnsmasq.conf"
-    config.write_text(build_generation(EXAMPLE).dnsmasq(mode))  # type: ignore[arg-type]
+    config.write_text(build_generation(SMALL).dnsmasq(mode))  # type: ignore[arg-type]
     env = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"}
     done = subprocess.run(["dnsmasq", "--test", "-C", config], capture_output=True, text=True, env=env)
     assert (done.returncode, done.stderr.strip()) == (0, "dnsmasq: syntax check OK.")
@@ -66,7 +66,7 @@ def lease(wire: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> It
     """Asks the running dnsmasq as a machine with a MAC address and options would; the answer's variables."""
     server, client = wire
     base = tmp_path_factory.mktemp("dhcp")
-    (base / "dnsmasq.conf").write_text(build_generation(EXAMPLE).dnsmasq("full"))
+    (base / "dnsmasq.conf").write_text(build_generation(SMALL).dnsmasq("full"))
     script = base / "script"
     script.write_text('#!/bin/sh\n[ "$1" = bound ] && env\nexit 0\n')
     script.chmod(0o755)

@@ -38,7 +38,7 @@ from bootforge.site.ranges import names, values
 from bootforge.site.schema import ProfileHead, SiteFile
 from bootforge.site.tree import Map, Node, Seq, Text, parse_yaml
 from tests.sites import BASE, SAN
-from tests.support import EXAMPLE, write_site
+from tests.support import SMALL, write_site
 
 Data = Any
 """A YAML file as it was written: dicts with suffixed keys, lists and texts."""
@@ -294,7 +294,7 @@ def test_the_sites_of_these_tests_are_worth_it() -> None:
     assert sum(built) > len(built) // 2
 
 
-@pytest.mark.parametrize("root", [BASE, EXAMPLE, SAN], ids=["base", "example", "san"])
+@pytest.mark.parametrize("root", [BASE, SMALL, SAN], ids=["base", "example", "san"])
 @pytest.mark.parametrize("seed", range(5))
 def test_order_means_nothing_to_real_sites(root: Path, seed: int) -> None:
     with directory() as there:
@@ -390,7 +390,7 @@ def check_leaf(root: Path, host: ResolvedHost, path: SpecPath, winner: Assertion
         assert (now.value, now.layer) != (winner.value, winner.layer), where
 
 
-@pytest.mark.parametrize("source", [BASE, EXAMPLE], ids=["base", "example"])
+@pytest.mark.parametrize("source", [BASE, SMALL], ids=["base", "example"])
 def test_every_line_of_a_real_site_is_accountable(source: Path) -> None:
     """Every leaf of every host, one by one."""
     with directory() as root:

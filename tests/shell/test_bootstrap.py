@@ -11,7 +11,7 @@ import pytest
 
 from bootforge.generation import build_generation
 from tests.sites import generation_with
-from tests.support import EXAMPLE, need
+from tests.support import SMALL, need
 
 SHELLS = ("dash", "bash", "mksh", "busybox sh")
 HOST = "web01.prod.den.example.com"
@@ -20,7 +20,7 @@ HOST = "web01.prod.den.example.com"
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bootstrap") / "bootstrap"
-    path.write_text(build_generation(EXAMPLE).artifact(HOST, "bootstrap").text)
+    path.write_text(build_generation(SMALL).artifact(HOST, "bootstrap").text)
     return path
 
 

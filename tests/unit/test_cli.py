@@ -23,7 +23,7 @@ from bootforge.cli import SUMMARIES, VERBS, artifacts, cli
 from bootforge.errors import Exit
 from tests.bench.fleet_site import write_fleet
 from tests.sites import site_with
-from tests.support import EXAMPLE, ROOT, Done, bootforge, environment, heed_interrupts, verb, write_site
+from tests.support import ROOT, SMALL, Done, bootforge, environment, heed_interrupts, verb, write_site
 
 WEB, DB, APP = "web01.prod.den.example.com", "db01.prod.den.example.com", "app01.qa.den.example.com"
 HEAVY = ("pydantic", "yaml", "jinja2", "flask", "sqlalchemy", "pykickstart", "rich", "gunicorn", "alembic")
@@ -37,12 +37,12 @@ def store(tmp_path: Path) -> str:
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     """The example site, to be changed."""
-    return Path(shutil.copytree(EXAMPLE, tmp_path / "site"))
+    return Path(shutil.copytree(SMALL, tmp_path / "site"))
 
 
 def run(*args: str | Path, store: str = "", **env: str) -> Done:
     """A verb on the example site."""
-    return verb(*args, **{"BOOTFORGE_SITE": str(EXAMPLE), **({"BOOTFORGE_STORE": store} if store else {}), **env})
+    return verb(*args, **{"BOOTFORGE_SITE": str(SMALL), **({"BOOTFORGE_STORE": store} if store else {}), **env})
 
 
 # Exit codes
@@ -83,7 +83,7 @@ CODES: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (2, "is not a length of time", ("arm", WEB, "--ttl", "0s")),
     (2, "is not a length of time", ("arm", WEB, "--ttl", "-1h")),
     (2, "Invalid value", ("serve", "--http-port", "65536")),
-    (2, "is not empty", ("init", str(EXAMPLE))),
+    (2, "is not empty", ("init", str(SMALL))),
     (2, "cannot be written", ("init", "/proc/nowhere/site")),
     (2, "Invalid value", ("dhcp", "named")),
     (2, "give another --store", ("events", "--store", "sqlite:////proc/nowhere/store.db")),
@@ -156,7 +156,7 @@ def test_a_locked_store_is_75(store: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_an_interrupt_is_130(store: str) -> None:
-    env = environment(BOOTFORGE_SITE=str(EXAMPLE), BOOTFORGE_STORE=store)
+    env = environment(BOOTFORGE_SITE=str(SMALL), BOOTFORGE_STORE=store)
     command = [sys.executable, "-m", "bootforge", "status", "--watch"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=env, cwd=ROOT, preexec_fn=heed_interrupts) as process:
@@ -445,7 +445,7 @@ VERBS_THAT_PRINT = (("hosts",), ("hosts", "--json"), ("show", WEB), ("render", W
 
 
 def piped(args: tuple[str, ...], stdout: int) -> tuple[int, str]:
-    env = environment(BOOTFORGE_SITE=str(EXAMPLE))
+    env = environment(BOOTFORGE_SITE=str(SMALL))
     command = [sys.executable, "-m", "bootforge", *args]
     done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, env=env, cwd=ROOT, timeout=60)
     return done.returncode, done.stderr
@@ -475,7 +475,7 @@ def terminal(args: tuple[str, ...], **env: str) -> str:
         [sys.executable, "-m", "bootforge", *args],
         stdout=theirs,
         stderr=theirs,
-        env=environment(BOOTFORGE_SITE=str(EXAMPLE), COLUMNS="80", TERM="xterm", **env),
+        env=environment(BOOTFORGE_SITE=str(SMALL), COLUMNS="80", TERM="xterm", **env),
         cwd=ROOT,
     )
     os.close(theirs)
@@ -536,7 +536,7 @@ def completed(words: str, shell: str = "bash", **env: str) -> list[str]:
     ],
 )
 def test_completion(words: str, expected: list[str]) -> None:
-    assert completed(words, BOOTFORGE_SITE=str(EXAMPLE)) == [f"plain,{word}" for word in expected]
+    assert completed(words, BOOTFORGE_SITE=str(SMALL)) == [f"plain,{word}" for word in expected]
 
 
 def test_completion_knows_the_site_option_and_survives_a_broken_one(site: Path) -> None:

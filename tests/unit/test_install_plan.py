@@ -21,7 +21,7 @@ from bootforge.lint.shape import scripts
 from bootforge.model import Slot
 from bootforge.releases import RELEASES
 from tests.sites import DB, base, problems_with
-from tests.support import EXAMPLE
+from tests.support import SMALL
 
 PROFILES = {"el5": "centos5", "el6": "centos6", "el7": "centos7", "el8": "rocky8", "el9": "rocky9", "el10": "alma10"}
 PROFILES |= {"fedora45": "fedora45", "fedora46": "fedora46"}
@@ -57,7 +57,7 @@ EXTRA = ", extra: {{exclude: ['mysql*', foo], cost: 500}}".replace("{{", "{").re
 @pytest.fixture(scope="module")
 def generation(tmp_path_factory: pytest.TempPathFactory) -> Generation:
     site = tmp_path_factory.mktemp("install") / "site"
-    shutil.copytree(EXAMPLE, site)
+    shutil.copytree(SMALL, site)
     hosts = [
         SPEC.format(host=HOST.format(n), n=n, profile=profile, more="" if release == "el5" else EXTRA)
         for n, (release, profile) in enumerate(PROFILES.items(), 1)
@@ -197,7 +197,7 @@ def test_who_reports_when_the_installer_stops(generation: Generation, release: s
 
 def test_disk_first_leaves_what_the_installer_did(tmp_path: Path) -> None:
     site = tmp_path / "site"
-    shutil.copytree(EXAMPLE, site)
+    shutil.copytree(SMALL, site)
     with (site / "site.yaml").open("a") as settings:
         settings.write("  boot_order: disk-first\n")
     generation = build_generation(site)

@@ -18,9 +18,9 @@ from bootforge.lint.shape import kickstart_complaint, script_complaint
 from bootforge.releases import RELEASES
 from bootforge.resources import shipped
 from tests.sites import APP, BASE, DB, WEB, base, generation_with
-from tests.support import EXAMPLE
+from tests.support import SMALL
 
-SITES = [EXAMPLE, BASE, shipped("templates") / "init"]
+SITES = [SMALL, BASE, shipped("templates") / "init"]
 EXTENDS = '{% extends "shipped/kickstart.cfg.j2" %}\n'
 
 

@@ -26,7 +26,7 @@ def site(tmp_path: Path) -> Path:
     return tmp_path / "site"
 
 
-@pytest.mark.parametrize("path", ["vagrant/site", "templates/init", "tests/vm/site"])
+@pytest.mark.parametrize("path", ["vagrant/site", "templates/init", "tests/vm/site", "tests/site"])
 def test_our_own_sites_say_nothing_in_vain(path: str) -> None:
     assert found(ROOT / path) == []
 

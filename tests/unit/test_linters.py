@@ -11,7 +11,7 @@ import pytest
 from bootforge.generation import build_generation
 from bootforge.lint.shape import sections
 from tests.sites import DB, base, generation_with
-from tests.support import EXAMPLE, ROOT, need
+from tests.support import ROOT, SMALL, need
 
 
 def run(*command: str | Path, text: str | None = None) -> str:
@@ -39,7 +39,7 @@ def test_our_own_scripts_pass_shellcheck(script: str) -> None:
 
 def test_every_script_of_the_example_passes_shellcheck() -> None:
     need("shellcheck")
-    generation = build_generation(EXAMPLE)
+    generation = build_generation(SMALL)
     for host in generation.plans:
         assert run("shellcheck", "-s", "sh", "-", text=generation.artifact(host, "bootstrap").text) == ""
         scripts = sections(generation.artifact(host, "kickstart").text, "%pre", "%post")

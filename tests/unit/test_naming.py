@@ -82,10 +82,12 @@ def test_a_pattern_that_cannot_mean_one_thing_is_refused(pattern: str, why: str)
     assert why in str(caught.value)
 
 
-def test_a_word_that_ends_with_a_digit_cannot_stand_before_a_number() -> None:
-    """``s31`` would be s3 and 1, or s and 31."""
-    with pytest.raises(ValueError, match="role 's3' ends with a digit"):
-        compile_pattern(MAIN, {**ALPHABETS, "role": ("s3",)})
+def test_a_word_that_is_another_with_a_number_cannot_stand_before_a_number() -> None:
+    """``s31`` would be s3 and 1, or s and 31. A dom0 alone is one thing."""
+    with pytest.raises(ValueError, match="role 's3' could be role 's' with a number"):
+        compile_pattern(MAIN, {**ALPHABETS, "role": ("s", "s3")})
+    facts = compile_pattern(MAIN, {**ALPHABETS, "role": ("dom0", "db")}).parse("dom012.prod.den.example.com")
+    assert facts and (facts["role"], facts["n"]) == ("dom0", "12")
     assert compile_pattern("{role}-{n:int}.example.com", {**ALPHABETS, "role": ("s3",)}).parse("s3-1.example.com")
 
 

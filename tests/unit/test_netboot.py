@@ -23,7 +23,7 @@ from bootforge.render.netboot import render_others
 from bootforge.seal import Grant, Vault, seal
 from bootforge.state import ServerKey
 from tests.sites import DB, base, generation_with
-from tests.support import EXAMPLE, need
+from tests.support import SMALL, need
 
 UNPREFIXED = {"ks", "repo", "stage2", "method", "kssendmac", "kssendsn", "ksdevice", "noverifyssl", "text", "cmdline"}
 TREE = "http://mirror.example.com:8080/t&(1)/x86_64"
@@ -32,7 +32,7 @@ TREE = "http://mirror.example.com:8080/t&(1)/x86_64"
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Generation:
     """A host of every release, with arguments that no grammar prints as they are."""
-    site = shutil.copytree(EXAMPLE, tmp_path_factory.mktemp("netboot") / "site")
+    site = shutil.copytree(SMALL, tmp_path_factory.mktemp("netboot") / "site")
     text = ""
     for number, release in enumerate(RELEASES, 1):
         (site / "profiles").mkdir(exist_ok=True)

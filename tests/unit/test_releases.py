@@ -13,7 +13,7 @@ from bootforge.generation import Generation, build_generation
 from bootforge.lint import lint
 from bootforge.releases import RELEASES
 from bootforge.resources import shipped_texts
-from tests.support import EXAMPLE, ROOT
+from tests.support import ROOT, SMALL
 
 PROFILES = sorted(name[3:-5] for name in shipped_texts("profiles") if name.startswith("os/"))
 HOST = "web{:03d}.prod.den.example.com"
@@ -48,7 +48,7 @@ def host_text(number: int, profile: str, variant: tuple[str, ...]) -> str:
 @pytest.fixture(scope="module")
 def matrix(tmp_path_factory: pytest.TempPathFactory) -> Generation:
     site = tmp_path_factory.mktemp("matrix") / "site"
-    shutil.copytree(EXAMPLE, site)
+    shutil.copytree(SMALL, site)
     combinations = enumerate(product(PROFILES, *VARIANTS.values()), 300)
     text = "".join(host_text(number, profile, variant) for number, (profile, *variant) in combinations)  # type: ignore[arg-type]
     (site / "hosts/den.yaml").write_text(text)
@@ -121,7 +121,7 @@ def test_el5_needs_the_kernels_name_of_a_nic_and_http(tmp_path: Path) -> None:
     from bootforge.errors import SiteError
 
     site = tmp_path / "site"
-    shutil.copytree(EXAMPLE, site)
+    shutil.copytree(SMALL, site)
     (site / "hosts/den.yaml").write_text(
         "web01.prod.den.example.com:\n  profile: centos5\n  install: {url: https://m.example.com/x}\n"
         "  nics: {lan: {mac: '02:00:00:00:00:01'}}\n  packages: ['@^minimal']\n"
