@@ -13,6 +13,10 @@ _FORM = re.compile(
 )
 
 
+_USUAL = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
+"""The form in which nearly all are written: nothing is left to convert."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Mac:
     """A unicast 48-bit MAC address; ``text`` is lower case with colons, whatever form it was written in."""
@@ -35,6 +39,8 @@ def parse_mac(text: str) -> Mac:
     Raises ValueError with a message for the operator: wrong form, a group address (IEEE 802: the lowest bit
     of the first octet is set), or all zeros.
     """
+    if _USUAL.fullmatch(text) and text != "00:00:00:00:00:00":
+        return Mac(text)
     if not _FORM.fullmatch(text):
         raise ValueError(f"{text!r} is not a MAC address; write six octets in hex, as in 52:54:00:12:34:56")
     eui = EUI(text, dialect=mac_unix_expanded)

@@ -22,6 +22,7 @@ from bootforge.plan.placement import place_guests, shared_devices
 from bootforge.render import Engine, render
 from bootforge.render.dhcp import Mode, leases_of, render_dnsmasq
 from bootforge.resolve import ResolvedHost, Resolver
+from bootforge.site.hosts import host_problems
 from bootforge.site.load import Site, read_site
 
 _CONSEQUENCES = frozenset(
@@ -112,6 +113,23 @@ def build_generation(root: FilePath | str) -> Generation:
 
 def _build(root: FilePath | str) -> Generation:
     site, problems = read_site(root)
+    resolver = Resolver(site)
+    hosts: dict[str, ResolvedHost] = {}
+    plans: dict[str, Plan] = {}
+    failed: dict[str, Iterable[Problem]] = {}
+    for name in site.hosts if site.whole else ():
+        try:
+            host = hosts[name] = resolver.resolve(name)
+            plans[name] = make_plan(site, host)
+        except SiteError as error:
+            failed[name] = error.problems
+        except PlanError as error:
+            failed[name] = [
+                Problem(host.merged.origin(fault.path, host.origin), fault.code, fault.message, fault.hint, name)
+                for fault in error.faults
+            ]
+    if problems or failed:
+        problems += host_problems(site.hosts)
     faulty = {problem.origin.file for problem in problems}
     if site.whole:
         problems += [one for one in rule_problems(site) if not (one.code == "BF018" and "site.yaml" in faulty)]
@@ -123,21 +141,8 @@ def _build(root: FilePath | str) -> Generation:
         problems += error.problems
     if not site.whole:
         raise SiteError(once(problems, site.ranged))
-    resolver = Resolver(site)
-    hosts: dict[str, ResolvedHost] = {}
-    plans: dict[str, Plan] = {}
-    for name in site.hosts:
-        try:
-            host = hosts[name] = resolver.resolve(name)
-            plans[name] = make_plan(site, host)
-        except SiteError as error:
-            problems += _causes(error.problems, faulty, resolver, name)
-        except PlanError as error:
-            found = [
-                Problem(host.merged.origin(fault.path, host.origin), fault.code, fault.message, fault.hint, name)
-                for fault in error.faults
-            ]
-            problems += _causes(found, faulty, resolver, name)
+    for name, found in failed.items():
+        problems += _causes(found, faulty, resolver, name)
     if not any(file.startswith("hosts/") for file in faulty):
         for name, fault in place_guests(hosts, site.hosts):
             at = hosts[name].merged.origin(fault.path, hosts[name].origin)

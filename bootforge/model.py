@@ -392,8 +392,7 @@ LocalBoot = Literal["exit-1", "exit", "sanboot"]
 class Plan:
     """Every decision for one host, and nothing undecided: rendering it asks no more questions.
 
-    ``state``: planned, active, held or retired. ``local_boot``: what iPXE does to boot the disk. ``shape`` is equal
-    for hosts that differ only in what every host has of its own: names, addresses, serials."""
+    ``state``: planned, active, held or retired. ``local_boot``: what iPXE does to boot the disk."""
 
     host: HostName
     release: str
@@ -407,7 +406,6 @@ class Plan:
     domain: DomainPlan | None
     steps: tuple[Step, ...]
     local_boot: LocalBoot
-    shape: str
 
     @property
     def retired(self) -> bool:

@@ -45,6 +45,7 @@ class ResolvedHost:
     spec: HostSpec
     origin: Origin
     merged: Merged = field(compare=False, repr=False)
+    memo: dict[object, tuple[object, object]] = field(compare=False, repr=False)
 
     @property
     def trails(self) -> Mapping[Path, Trail]:
@@ -58,11 +59,14 @@ class Resolver:
 
     site: Site
     shared: dict[tuple[object, ...], Merged] = field(default_factory=dict)
+    memo: dict[object, tuple[object, object]] = field(default_factory=dict)
     typer: Typer[HostSpec] = field(default_factory=lambda: Typer(HostSpec))
     stated: Stated = field(init=False)
+    chosen_by_default: Merged = field(init=False)
 
     def __post_init__(self) -> None:
         self.stated = Stated(self.site)
+        self.chosen_by_default = merge(Merged(), [_only(self.site.defaults, _CHOSEN)])
 
     def resolve(self, name: str) -> ResolvedHost:
         """The host of that name. Raises NotFound, or SiteError with everything that is wrong with it."""
@@ -84,7 +88,7 @@ class Resolver:
                 _fail(at, "BF021", f"no role '{role}'", did_you_mean(role, self.site.roles), name)
         classes = self.classes(stated, chosen, profile, roles)
         rules = tuple(rule for rule in self.site.rules if rule.when(classes))
-        merged = self.below_host(profile, layout, model, roles, rules)
+        below = merged = self.below_host(profile, layout, model, roles, rules)
         if lock.says:
             merged = merge(merged, [_of_nics_that_are(lock, merged, layer)])
         merged = merge(merged, [_only(layer, _SETTINGS)])
@@ -93,7 +97,7 @@ class Resolver:
             merged, {**facts, **decided_facts(self.site, facts, profile.release, profile.arch)}, name
         )
         problems = [replace(problem, host=name) for problem in merged.problems]
-        spec = self.typer.typed(merged, layer.origin, problems, name)
+        spec = self.typer.typed(merged, below, layer.origin, problems, name)
         if problems or spec is None:
             raise SiteError(problems)
         return ResolvedHost(
@@ -106,6 +110,7 @@ class Resolver:
             spec,
             layer.origin,
             merged,
+            self.memo,
         )
 
     def files(self, name: str) -> set[str]:
@@ -157,7 +162,7 @@ class Resolver:
 
     def assign(self, name: str, facts: Facts, host: Layer, classes: frozenset[str]) -> Merged:
         """Hardware, profile, layout, roles, classes and virt: defaults, then the name's role, assignments, the host."""
-        merged = merge(Merged(), [_only(self.site.defaults, _CHOSEN)])
+        merged = self.chosen_by_default
         if role := facts.get("role"):
             said = Assertion(role, "set", host.origin, "name")
             merged = merge(merged, [Layer("name", host.origin, {("roles", role): said})])

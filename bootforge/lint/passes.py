@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bootforge.generation import Generation
+from bootforge.plan.digest import plan_shape
 from bootforge.releases import RELEASES
 from bootforge.resources import package_digest
 
@@ -43,7 +44,7 @@ class Passes:
         """A digest of all that the verdict on a host's shape depends on: the shape, its release, the templates, the
         parsers, and our own code."""
         plan = generation.plan(name)
-        parts = (plan.shape, repr(RELEASES[plan.release]), generation.engine.digest, _tools())
+        parts = (plan_shape(plan), repr(RELEASES[plan.release]), generation.engine.digest, _tools())
         return hashlib.sha256("\0".join(parts).encode()).hexdigest().encode()
 
     def __contains__(self, key: bytes) -> bool:

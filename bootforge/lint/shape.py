@@ -15,6 +15,7 @@ from bootforge.errors import Problem, RenderError, UsageError
 from bootforge.generation import Generation
 from bootforge.lint.kickstart import complaints
 from bootforge.lint.passes import Passes
+from bootforge.plan.digest import plan_shape
 from bootforge.releases import RELEASES
 from bootforge.render.kickstart import expanded
 
@@ -31,7 +32,7 @@ def lint_artifacts(
     """
     shapes: dict[str, list[str]] = {}
     for name in hosts:
-        shapes.setdefault(name if exhaustive else generation.plan(name).shape, []).append(name)
+        shapes.setdefault(name if exhaustive else plan_shape(generation.plan(name)), []).append(name)
     for alike in shapes.values():
         key = b"" if exhaustive else passes.key(generation, alike[0])
         if key in passes:

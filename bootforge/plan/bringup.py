@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from bootforge.model import BootArg, KsCommand, Nic
-from bootforge.plan.commands import command
+from bootforge.plan.commands import command_of_its_own
 from bootforge.plan.faults import Fault
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
@@ -108,7 +108,7 @@ def _network(host: ResolvedHost, release: Release, nic: Nic, by_name: dict[str, 
     tagged = nic.kind == "vlan"
     made = by_name[nic.parent] if tagged and nic.parent else nic
     ports = ",".join(str(by_name[port].device) for port in made.ports)
-    return command(
+    return command_of_its_own(
         "network",
         device=_device(nic, by_name, release),
         bootproto="static" if address else "dhcp" if nic.dhcp else None,

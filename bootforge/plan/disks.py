@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 from bootforge.model import Call, DiskPlan, KsCommand
 from bootforge.plan.faults import Fault, written
 from bootforge.plan.layout import Group, check_filesystems, equal, plan_groups, storage_lines
+from bootforge.plan.shared import shared
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
 from bootforge.site.schema import DiskSpec
@@ -17,11 +19,52 @@ _BY_UDEV = ("id", "wwn", "serial")
 _ONE_DISK = ("path", "id", "wwn")
 
 
-def plan_disks(host: ResolvedHost, guard: str, faults: list[Fault]) -> tuple[tuple[KsCommand, ...], DiskPlan]:
+Disks = tuple[tuple[KsCommand, ...], DiskPlan]
+_NO_MARK = "bf-00000000"
+
+
+def plan_disks(host: ResolvedHost, guard: str, faults: list[Fault]) -> Disks:
     """The storage commands, and what %pre does before a disk is touched. The commands are empty where they depend
     on what %pre finds: it writes ``DiskPlan.lines`` then. ``guard``: the site's policy."""
-    spec, release = host.spec, RELEASES[host.release]
+    spec = host.spec
+    settings = (spec.disks, spec.volume_groups, spec.filesystems, spec.machine, spec.install)
+    words = ("disks", spec.scheme, spec.raid, host.release, guard, spec.kernel_args, spec.console or "")
+    key = (*words, *settings)
+    (commands, plan), labels = shared(host, key, faults, lambda: _with_labels(_plan_disks(host, guard, faults)))
     mark = mark_of(host)
+    if plan.lines:
+        lines = [*plan.lines]
+        for at in labels:
+            lines[at] = replace(lines[at], command=_marked(lines[at].command, mark))
+        return commands, replace(plan, mark=mark, lines=tuple(lines))
+    listed = [*commands]
+    for at in labels:
+        listed[at] = _marked(listed[at], mark)
+    return tuple(listed), replace(plan, mark=mark)
+
+
+def _with_labels(disks: Disks) -> tuple[Disks, tuple[int, ...]]:
+    """Also which of the commands have the mark in them."""
+    commands = [line.command for line in disks[1].lines] or disks[0]
+    return disks, tuple(
+        at
+        for at, one in enumerate(commands)
+        if any(isinstance(option.value, str) and option.value.startswith(_NO_MARK) for option in one.options)
+    )
+
+
+def _marked(command: KsCommand, mark: str) -> KsCommand:
+    """A command with the host's mark in its labels."""
+    options = tuple(
+        replace(one, value=one.value.replace(_NO_MARK, mark)) if isinstance(one.value, str) else one
+        for one in command.options
+    )
+    return replace(command, options=options)
+
+
+def _plan_disks(host: ResolvedHost, guard: str, faults: list[Fault]) -> Disks:
+    """As ``plan_disks``, for any host of these settings: its mark is not in it yet."""
+    spec, release, mark = host.spec, RELEASES[host.release], _NO_MARK
     if not spec.disks:
         hint = "choose a layout that has one, or write 'disks: {system: {path: /dev/sda}}'"
         faults.append(Fault(("disks",), "BF046", "no disk to install to", hint))

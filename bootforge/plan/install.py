@@ -10,6 +10,7 @@ from bootforge.plan.disks import plan_disks
 from bootforge.plan.faults import Fault, written
 from bootforge.plan.repos import plan_repos
 from bootforge.plan.services import plan_security
+from bootforge.plan.shared import shared
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
@@ -18,7 +19,14 @@ from bootforge.site.load import Site
 def plan_install(site: Site, host: ResolvedHost, nics: tuple[Nic, ...], faults: list[Fault]) -> InstallPlan:
     """The whole kickstart but its %post, in the dialect of the host's release."""
     spec, release = host.spec, RELEASES[host.release]
-    access, accounts = plan_access(site, host, faults)
+    accounts_of = (spec.users, spec.groups, spec.authorized_keys, spec.root_password or "")
+    system_of = (spec.selinux, spec.firewall, spec.services, spec.packages, spec.exclude_packages)
+    (access, accounts), security, packages = shared(
+        host,
+        ("system", host.release, *accounts_of, *system_of),
+        faults,
+        lambda: (plan_access(site, host, faults), plan_security(host, faults), _packages(host, release, faults)),
+    )
     storage, disks = plan_disks(host, site.policy.guard, faults)
     return InstallPlan(
         title=f"profile {spec.profile}, layout {spec.layout}, roles {', '.join(spec.roles) or 'none'}",
@@ -29,10 +37,10 @@ def plan_install(site: Site, host: ResolvedHost, nics: tuple[Nic, ...], faults: 
         network=network_commands(host, nics),
         access=access,
         accounts=accounts,
-        security=plan_security(host, faults),
+        security=security,
         storage=storage,
         disks=disks,
-        packages=_packages(host, release, faults),
+        packages=packages,
         on_error=release.onerror,
         nosave_flag=release.nosave_flag,
         network_first=release.uefi and spec.boot_order == "network-first",

@@ -233,7 +233,7 @@ def _address(name: str, spec: NicSpec, network: Network | None, faults: list[Fau
         first, last = network.range
         hint = "DHCP gives those to unknown machines; choose another or change the range"
         faults.append(Fault(path, "BF041", f"{address} is in the range {first}-{last} of {network.name}", hint))
-    return IPv4Interface(f"{address}/{subnet.prefixlen}")
+    return IPv4Interface((int(address), subnet.prefixlen))
 
 
 def _address6(name: str, spec: NicSpec, network: Network | None, faults: list[Fault]) -> IPv6Interface | None:
@@ -252,7 +252,7 @@ def _address6(name: str, spec: NicSpec, network: Network | None, faults: list[Fa
         elif subnet.prefixlen < 127 and address == subnet.network_address:
             what = f"{address} is the subnet-router anycast address of {subnet}"
             faults.append(Fault(path, "BF041", what, "choose another (RFC 4291)"))
-        return IPv6Interface(f"{address}/{subnet.prefixlen}")
+        return IPv6Interface((int(address), subnet.prefixlen))
     return None
 
 

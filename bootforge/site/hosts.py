@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bootforge.errors import Problem
@@ -94,8 +94,17 @@ def _read_entry(entry: Entry, hosts: Hosts, problems: list[Problem]) -> None:
         layer = flatten(node, _HOST, f"host {entry.key}", entry.origin, problems)
         made = [*layers(layer, len(found), ranged)]
         hosts.ranged.update(ranged)
-    typed_alone(made[0], problems)
     hosts.layers.update(zip(found, made, strict=True))
+
+
+def host_problems(layers: Mapping[str, Layer]) -> list[Problem]:
+    """What is wrong with the hosts' own values; of a range, with those of its first host. A host that can be resolved
+    has no such problem, so this is asked only when something is wrong."""
+    problems: list[Problem] = []
+    first = {layer.origin: layer for layer in reversed([*layers.values()])}
+    for layer in reversed([*first.values()]):
+        typed_alone(layer, problems)
+    return problems
 
 
 def read_locks(node: Node | None, problems: list[Problem]) -> dict[str, Layer]:

@@ -14,7 +14,7 @@ from bootforge.resources import shipped_texts
 from bootforge.rules import Expression, ExpressionError, compile_expression
 from bootforge.site.arrays import ArraySpec, array_problems, read_arrays
 from bootforge.site.files import read_files, revision, stray_files
-from bootforge.site.hosts import read_hosts, read_locks, typed_alone
+from bootforge.site.hosts import host_problems, read_hosts, read_locks, typed_alone
 from bootforge.site.kinds import kind_of_model
 from bootforge.site.layer import Layer, Merged, flatten, merge
 from bootforge.site.repos import read_repos
@@ -119,13 +119,15 @@ class Site:
 def load_site(root: FilePath | str) -> Site:
     """The site at a directory. Raises UsageError when there is none, SiteError with every problem in it."""
     site, problems = read_site(root)
+    problems += host_problems(site.hosts)
     if problems:
         raise SiteError(problems)
     return site
 
 
 def read_site(root: FilePath | str) -> tuple[Site, list[Problem]]:
-    """The site as far as it can be read, and everything that is wrong with it, for one complete report."""
+    """The site as far as it can be read, and everything that is wrong with it, for one complete report; but for the
+    values of hosts, which :func:`bootforge.site.hosts.host_problems` tells and resolving them finds as well."""
     root = FilePath(root)
     if not (root / "site.yaml").is_file():
         raise UsageError(f"{root} is not a site: it has no site.yaml", f"'bootforge init {root}' writes one")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from bootforge.errors import Problem
 from bootforge.model import Origin, Path, dotted
-from bootforge.site.layer import Merged
+from bootforge.site.layer import Merged, nest
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -43,19 +43,32 @@ class Typer(Generic[M]):
             annotation: Any = Annotated[field.annotation, *(field.metadata or [None])]
             self.fields[field.alias or name] = name, TypeAdapter(annotation)
         self.known: dict[tuple[str, str], Any] = {}
+        self.kept: dict[int, tuple[Merged, dict[str, Any]]] = {}
 
-    def typed(self, merged: Merged, origin: Origin, problems: list[Problem], host: str = "") -> M | None:
-        """As :func:`typed`, which also says what is wrong when something is."""
+    def typed(self, merged: Merged, below: Merged, origin: Origin, problems: list[Problem], host: str = "") -> M | None:
+        """As :func:`typed`, which also says what is wrong when something is. ``below``: what ``merged`` was made from,
+        and shares with others; of what it left as it was, the values are kept."""
+        kept = self.kept.setdefault(id(below), (below, {}))[1]
+        changed = {path[0] for path, said in merged.values.items() if below.values.get(path) is not said}
+        changed.update(path[0] for path in below.values if path not in merged.values)
+        keys = {path[0] for path in merged.values}
+        wanted = {key for key in keys if key in changed or key not in kept}
+        tree = nest({path: said for path, said in merged.values.items() if path[0] in wanted})
         found = {}
-        for key, text in merged.tree().items():
+        for key in keys:
             name, field = self.fields[key]
-            said = key, repr(text)
-            if said not in self.known:
-                try:
-                    self.known[said] = field.validate_python(text, context={"layer": False})
-                except ValidationError:
-                    return typed(self.model, merged, origin, problems, host)
-            found[name] = self.known[said]
+            if key in wanted:
+                said_text = key, repr(tree[key])
+                if said_text not in self.known:
+                    try:
+                        self.known[said_text] = field.validate_python(tree[key], context={"layer": False})
+                    except ValidationError:
+                        return typed(self.model, merged, origin, problems, host)
+                found[name] = self.known[said_text]
+                if key not in changed:
+                    kept[key] = found[name]
+            else:
+                found[name] = kept[key]
         return self.empty.model_copy(update=found)
 
     def check(self, merged: Merged, origin: Origin, problems: list[Problem]) -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from bootforge.plan.digest import plan_shape  # noqa: E402
 from tests.bench.fleet_site import write_fleet  # noqa: E402
 
 PUBLISHED = {"kickstart": 0.0059, "sync": 0.0105, "sync again": 0.0105}
@@ -88,7 +89,7 @@ def build(site: str) -> None:
         start = time.process_time()
         render(plan, generation.engine)
         each["all"].append(time.process_time() - start)
-    shapes = len({plan.shape for plan in generation.plans.values()})
+    shapes = len({plan_shape(plan) for plan in generation.plans.values()})
     times = {name: statistics.median(found) for name, found in each.items()}
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"build": built, "shapes": shapes, "memory": memory, **times}))

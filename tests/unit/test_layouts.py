@@ -10,6 +10,7 @@ import pytest
 from bootforge.generation import Generation
 from bootforge.lint import lint
 from bootforge.lint.shape import kickstart_complaint
+from bootforge.plan.digest import plan_shape
 from bootforge.releases import RELEASES
 from bootforge.render.kickstart import STORAGE, expanded
 from bootforge.resources import shipped_texts
@@ -177,4 +178,4 @@ def test_the_mark_is_the_hosts_own_and_fits_every_file_system(matrix: Generation
 def test_a_mark_makes_no_shape_of_its_own(tmp_path: Path) -> None:
     hosts = "".join(f"web{n}.prod.den.example.com: {{nics: {{lan: {{mac: '02:00:00:00:00:0{n}'}}}}}}\n" for n in (1, 2))
     plans = generation_with(tmp_path, {"hosts/den.yaml": hosts}).plans.values()
-    assert len({plan.shape for plan in plans}) == 1
+    assert len({plan_shape(plan) for plan in plans}) == 1

@@ -11,6 +11,7 @@ from bootforge.addr import Mac
 from bootforge.generation import Generation
 from bootforge.model import KsCommand, Package, Plan, Slot
 from bootforge.plan.fleet import duplicates
+from bootforge.plan.steps import stamp
 from bootforge.releases import RELEASES
 from tests.sites import APP, DB, WEB, base, generation_with
 
@@ -214,13 +215,13 @@ def test_a_guest(generation: Generation) -> None:
     assert generation.plan(DB).domain is None
 
 
-def test_the_stamp_is_the_last_step_and_changes_with_every_decision(tmp_path: Path, generation: Generation) -> None:
+def test_the_stamp_changes_with_every_decision(tmp_path: Path, generation: Generation) -> None:
     plan = generation.plan(DB)
-    assert [step.id for step in plan.steps] == ["hostname", "mark", "stamp"]
+    assert [step.id for step in plan.steps] == ["hostname", "mark"]
     assert plan.steps[0].args == (plan.host,)
-    stamps = {plan.steps[-1].args}
+    stamps = {stamp(plan).args}
     for number, lines in enumerate(("  timezone: Etc/UTC\n", "  packages: [dstat]\n", "  kernel_args: [quiet]\n")):
-        stamps.add(plan_with(tmp_path / str(number), hosts_den=db(lines)).steps[-1].args)
+        stamps.add(stamp(plan_with(tmp_path / str(number), hosts_den=db(lines))).args)
     assert len(stamps) == 4
 
 

@@ -1,0 +1,58 @@
+"""Digests of plans: of all that was decided for a host, and of what hosts have in common. Made when they are asked for:
+most plans of a fleet are never rendered."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import fields
+from functools import lru_cache
+
+from bootforge.model import InstallPlan, Plan
+
+
+def plan_digest(plan: Plan) -> str:
+    """The SHA-256, in hex, of every decision that reaches an artifact."""
+    return hashlib.sha256(_decided(plan).encode()).hexdigest()
+
+
+def plan_shape(plan: Plan) -> str:
+    """Equal for hosts that differ only in what every host has of its own: names, addresses, serials."""
+    decided = _decided(plan)
+    for number, word in enumerate(_own(plan)):
+        if word:
+            decided = decided.replace(word, f"<{number}>")
+    return hashlib.sha256(decided.encode()).hexdigest()
+
+
+def _decided(plan: Plan) -> str:
+    parts = (plan.host, plan.release, plan.roles, plan.nics, plan.boot, _Told(plan.install), plan.storage, plan.domain)
+    return repr(parts)
+
+
+def _own(plan: Plan) -> list[str | None]:
+    """The values that every host has of its own."""
+    domain, storage = plan.domain, plan.storage
+    own = [plan.host.text, plan.serial, plan.install.disks.mark, domain.uuid if domain else None]
+    own += [word for nic in plan.nics if nic.mac for word in (nic.mac.text, nic.mac.dashed)]
+    own += [str(address.ip) for nic in plan.nics for address in (nic.address, nic.address6) if address]
+    own += [*(disk.backing for disk in domain.disks), domain.on, *domain.candidates] if domain else []
+    if storage:
+        own += [storage.initiator, storage.chap.user if storage.chap else None]
+        own += [word for volume in storage.volumes for word in (volume.wwid, volume.target, *volume.shared_by)]
+    return own
+
+
+class _Told:
+    """Prints as the install does; what the installs of many hosts share is written once."""
+
+    def __init__(self, install: InstallPlan) -> None:
+        self.install = install
+
+    def __repr__(self) -> str:
+        told = (f"{field.name}={_told(getattr(self.install, field.name))}" for field in fields(self.install))
+        return f"InstallPlan({', '.join(told)})"
+
+
+@lru_cache(maxsize=65536)
+def _told(part: object) -> str:
+    return repr(part)
