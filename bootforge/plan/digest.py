@@ -18,7 +18,7 @@ def plan_digest(plan: Plan) -> str:
 def plan_shape(plan: Plan) -> str:
     """Equal for hosts that differ only in what every host has of its own: names, addresses, serials."""
     decided = _decided(plan)
-    for number, word in enumerate(_own(plan)):
+    for number, word in enumerate(own_values(plan)):
         if word:
             decided = decided.replace(word, f"<{number}>")
     return hashlib.sha256(decided.encode()).hexdigest()
@@ -29,7 +29,7 @@ def _decided(plan: Plan) -> str:
     return repr(parts)
 
 
-def _own(plan: Plan) -> list[str | None]:
+def own_values(plan: Plan) -> list[str | None]:
     """The values that every host has of its own."""
     domain, storage = plan.domain, plan.storage
     own = [plan.host.text, plan.serial, plan.install.disks.mark, domain.uuid if domain else None]

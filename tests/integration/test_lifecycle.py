@@ -508,6 +508,7 @@ def test_a_host_that_is_held_is_not_installed_although_it_was_armed(server: Runn
     server.grant(name(3))
     file = server.site / "hosts/web.yaml"
     text = file.read_text()
+    assert f"{name(3)}:\n" in text
     file.write_text(text.replace(f"{name(3)}:\n", f"{name(3)}:\n  state: held\n"))
     reload(server)
     assert is_local(netboot(server, 3))

@@ -182,7 +182,7 @@ def runs(root: Path) -> dict[str, list[list[str]]]:
     each = [[one] for one in everybody]
     return {
         "init": [[str(root / "starter")]],
-        "check": [[], [name(1), "--exhaustive", "--format", "json"], [name(2), "--format", "github"]],
+        "check": [[], [name(1), "--exhaustive", "--no-cache", "--format", "json"], [name(2), "--format", "github"]],
         "hosts": [[], ["web*"], ["role_web & el9"]],
         "show": [[*one, "--stage", stage] for one in each for stage in ("resolved", "plan", "artifacts")],
         "explain": [*each, [name(1), "root_password"], [name(1), "root_password.secret"], [name(1), "nics"]],
@@ -192,8 +192,10 @@ def runs(root: Path) -> dict[str, list[list[str]]]:
             [name(1), "xl"],
             [name(1), "nothing"],
             ["--all", "-o", str(root / "rendered")],
-            ["--all", "--output", str(root / "rendered")],
+            ["--all", "--output", str(root / "rendered"), "--jobs", "2"],
         ],
+        "schema": [[], ["host"], ["nothing"]],
+        "diff": [["HEAD"], ["HEAD", "HEAD", "--stat"], ["nothing"]],
         "lock": [[], ["--check"], ["web*"]],
         "dhcp": [["dnsmasq"], ["dnsmasq", "--mode", "full"], ["dnsmasq", "--mode", "proxy"]],
         "domain": [[name(1)], [name(1), "--for", "xl"], [name(2)]],
@@ -201,7 +203,7 @@ def runs(root: Path) -> dict[str, list[list[str]]]:
             ["--site", str(root / "site"), "--store", "sqlite:////proc/no/store.db"]
             + ["--bind", "127.0.0.1", "--http-port", "0", "--tftp-port", "0"]
         ],
-        "arm": [[name(1)], ["web*", "--ttl", "1h", "--why", "a test"]],
+        "arm": [[name(1)], ["web*", "--ttl", "1h", "--why", "a test", "--wipe", "system"]],
         "status": [[], *each],
         "events": [[], *each],
         "log": [*each, [name(1), "bootstrap"], [name(1), "post.log"], [name(1), "nothing"]],

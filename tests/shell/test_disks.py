@@ -393,5 +393,5 @@ def test_el5_reports_by_python(shell: list[str], machine: Machine) -> None:
         pytest.skip("busybox has a wget of its own")
     machine.disk("sda", content={0: b"x"})
     (machine.bin / "curl").unlink()
-    machine.tool("python", f'echo "$3" >{machine.sent}; cat "$4" >>{machine.sent}; [ "$1" = -c ]')
+    machine.tool("python", f'echo "$3" >{machine.sent}; cat "$5" >>{machine.sent}; [ "$1" = -c ]')
     assert "disk system" in why(machine.run(shell, pre(ONE)))

@@ -25,7 +25,7 @@ ROWS = (
     ("cli",),
     ("serve",),
     ("store", "seal", "state"),
-    ("lint",),
+    ("lint", "compare"),
     ("generation",),
     ("render",),
     ("plan",),

@@ -17,7 +17,7 @@ from pykickstart.version import makeVersion
 from bootforge.errors import SiteError
 from bootforge.generation import Generation, build_generation
 from bootforge.lint import lint
-from bootforge.lint.shape import scripts
+from bootforge.lint.shape import sections
 from bootforge.model import Slot
 from bootforge.releases import RELEASES
 from tests.sites import DB, base, problems_with
@@ -100,7 +100,7 @@ def test_every_release_passes_its_own_parser_and_our_rules(generation: Generatio
 def test_accounts(generation: Generation, release: str) -> None:
     handler = parsed(generation, release)
     name = name_of(release)
-    post = scripts(generation.artifact(name, "kickstart").text)[0]
+    post = sections(generation.artifact(name, "kickstart").text, "%post")[0]
     if release in OLD:
         assert handler.user.userList == [] and not lines(generation, release, "group")
         calls = [line for line in post.splitlines() if re.match(r"bf_(group|user|join|password) ", line)]
@@ -181,14 +181,15 @@ def test_the_console_and_the_driver_disk(generation: Generation, release: str) -
 @pytest.mark.parametrize("release", PROFILES)
 def test_who_reports_when_the_installer_stops(generation: Generation, release: str) -> None:
     text = generation.artifact(name_of(release), "kickstart").text
-    sections = re.findall(r"^%(?!end|packages)(.*)$", text, re.MULTILINE)
+    found = re.findall(r"^%(?!end|packages)(.*)$", text, re.MULTILINE)
     last = "traceback --interpreter=/bin/sh" if release in OLD else "onerror --interpreter=/bin/sh"
-    assert sections == [
+    assert found == [
+        "pre --interpreter=/bin/sh --log=/tmp/bootforge-pre.log",
         "post --interpreter=/bin/sh --log=/root/bootforge-post.log",
         "post --interpreter=/bin/sh --nochroot",
         last,
     ]
-    post, logs, failed = scripts(text)
+    post, logs, failed = sections(text, "%post", "%onerror", "%traceback")
     assert post.count("bf_network_first") == (0 if release == "el5" else 3)
     assert ("NOSAVE_INPUT_KS" in logs) == (release in ("el7", "el8", "el9"))
     assert "\nbf_upload_logs\n" in logs and failed.rstrip().endswith("\nbf_failed")

@@ -10,7 +10,7 @@ import pytest
 
 from bootforge.generation import build_generation
 from bootforge.lint import lint
-from tests.support import EXAMPLE, ROOT, bootforge
+from tests.support import ROOT, SMALL, bootforge
 
 TODAY = date(2026, 1, 1)
 
@@ -22,13 +22,13 @@ def found(site: Path, today: date = TODAY) -> list[str]:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    shutil.copytree(EXAMPLE, tmp_path / "site")
+    shutil.copytree(SMALL, tmp_path / "site")
     return tmp_path / "site"
 
 
 @pytest.mark.parametrize("path", ["vagrant/site", "templates/init", "tests/vm/site", "tests/site"])
 def test_our_own_sites_say_nothing_in_vain(path: str) -> None:
-    assert found(ROOT / path) == []
+    assert [line for line in found(ROOT / path) if "note[" not in line] == []
 
 
 def append(path: Path, text: str) -> None:

@@ -180,7 +180,7 @@ def test_time_servers_of_the_network_unless_the_site_names_some(tmp_path: Path) 
 def test_every_kind_in_every_dialect_passes_its_parser(tmp_path: Path, profile: str, nics: str) -> None:
     generation = generation_with(tmp_path, files(nics, profile))
     release = RELEASES[generation.plan(WEB).release]
-    assert kickstart_complaint(generation.artifact(WEB, "kickstart"), release.handler) == ""
+    assert kickstart_complaint(generation.artifact(WEB, "kickstart").text, release.handler) == ""
     assert len(network_lines(generation)) >= 1
 
 

@@ -219,6 +219,7 @@ def test_a_value_of_the_site_cannot_end_a_section(tmp_path: Path) -> None:
     assert text.splitlines()[0] == f"# {DB}: profile rocky9, layout lvm, roles db"
     assert re.findall("^%\\w+", text, re.MULTILINE) == [
         *("%packages", "%end"),
+        *("%pre", "%end"),
         *("%post", "%end") * 2,
         "%onerror",
         "%end",
