@@ -1,22 +1,23 @@
 """The core types that travel through the pipeline: frozen values without behaviour or input/output.
 
 ``Site`` lives with its loader (site/load.py) and ``ResolvedHost`` with its resolver (resolve.py),
-because both hold the schema's types; everything that a plan, a renderer or the edge exchanges is here.
+because both hold the schema's types; everything that a plan, a renderer or the edge exchanges is here,
+in words.py and in model_storage.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Literal
 
 from bootforge.addr import Mac
+from bootforge.model_storage import DiskPlan, StoragePlan
+from bootforge.words import Arg, BootArg, Call, HostName, KsCommand, Package, Slot, tell_plainly
 
 Path = tuple[str, ...]
 """A place in a host's specification: ``('nics', 'lan', 'mac')``; an element of a set is a step as well."""
-
-IPInterface = IPv4Interface | IPv6Interface
 
 
 def dotted(path: Path) -> str:
@@ -54,87 +55,6 @@ class Assertion:
 
 Trail = tuple[Assertion, ...]
 """Every assertion about one path, weakest first; the last one won."""
-
-
-@dataclass(frozen=True, slots=True)
-class HostName:
-    """A validated, lower-case fully qualified domain name."""
-
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A hole that only :func:`bootforge.seal.seal` fills: ``grant.url``, ``grant.token``, ``grant.wipe``,
-    ``site.revision`` or ``secret:NAME``. Everywhere else it prints as ``@source@``. With ``hashes`` only a
-    crypt(5) hash that begins with one of them may fill it, so that a plain-text password is never taken for one."""
-
-    source: str
-    hashes: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"@{self.source}@"
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """A package, ``@group`` or ``@^environment`` of %packages, where a kickstart knows no quoting; ``excluded``: one
-    that is left out, printed with a dash before it."""
-
-    text: str
-    excluded: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DiskNames:
-    """The kernel's names of disks, joined by commas. A number stands for the disk that %pre finds under it, counted
-    from 1; :data:`WIPED` for all disks that %pre decides to wipe."""
-
-    names: tuple[str | int, ...]
-
-    def __str__(self) -> str:
-        return ",".join(str(name) for name in self.names)
-
-
-WIPED = 0
-
-Arg = str | int | Mac | IPInterface | HostName | Slot | DiskNames
-"""What may reach a template as a value; each kind is quoted by the grammar that prints it."""
-
-
-@dataclass(frozen=True, slots=True)
-class KsOption:
-    """``--name=value`` of a kickstart command; a flag when ``value`` is None; a bare word when ``name`` is ''."""
-
-    name: str
-    value: Arg | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class KsCommand:
-    """One kickstart command with its options, in the order in which they are printed."""
-
-    name: str
-    options: tuple[KsOption, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call of the shell function ``bf_<fn>`` in a script of the install."""
-
-    fn: str
-    args: tuple[Arg, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class BootArg:
-    """One word of the kernel command line: ``name=value``, or ``name`` when ``value`` is None."""
-
-    name: str
-    value: Arg | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,30 +133,6 @@ class Nic:
 
 
 @dataclass(frozen=True, slots=True)
-class StorageLine:
-    """A storage command that %pre writes once it knows the disks. ``when``: '' always; ``make:GROUP`` or
-    ``make:GROUP/VOLUME`` when that is made, ``keep:...`` when it is there and kept."""
-
-    when: str
-    command: KsCommand
-
-
-@dataclass(frozen=True, slots=True)
-class DiskPlan:
-    """What %pre does before a disk is touched: it finds ``numbers`` of disks and decides for each group, unless
-    ``guard`` is off only for disks that are blank, carry ``mark``, or may be wiped. ``lines`` is empty when nothing
-    of the storage commands depends on what it finds. ``tagged``: the volume groups that will carry the mark."""
-
-    mark: str
-    guard: str
-    numbers: tuple[int, ...]
-    finds: tuple[Call, ...]
-    groups: tuple[Call, ...]
-    lines: tuple[StorageLine, ...]
-    tagged: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class InstallPlan:
     """What the installer is told: kickstart commands by section of the template, packages and groups.
 
@@ -285,89 +181,6 @@ class DomainPlan:
     on: str | None
     candidates: tuple[str, ...]
     autostart: bool
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Portal:
-    """Where a storage array listens; 3260 is iSCSI's port (IANA)."""
-
-    address: IPv4Address
-    port: int = 3260
-
-    def __str__(self) -> str:
-        return f"{self.address}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Iface:
-    """An open-iscsi record: it binds sessions to one nic and has the nic's name. ``mac`` is its iface.hwaddress, or
-    ``device`` its iface.net_ifacename; one of them is None."""
-
-    name: str
-    mac: Mac | None
-    device: str | None
-    network: str
-
-
-@dataclass(frozen=True, slots=True)
-class ArrayPath:
-    """One way to an array: the iface and the portals that it may log in to. ``fabric`` of a two-fabric array."""
-
-    iface: str
-    fabric: str | None
-    portals: tuple[Portal, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ArrayPlan:
-    """A storage array as one host reaches it. ``vendor`` and ``product`` are what its disks answer to INQUIRY."""
-
-    name: str
-    vendor: str
-    product: str
-    paths: tuple[ArrayPath, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class VolumePlan:
-    """A volume of an array and what the host makes of it; ``name`` is also its alias below /dev/mapper.
-
-    ``size`` in MiB. ``group`` and ``logical`` are LVM's names; without them the file system fills the volume."""
-
-    name: str
-    array: str
-    pool: str | None
-    wwid: str | None
-    target: str | None
-    lun: int | None
-    size: int | None
-    group: str | None
-    logical: str | None
-    fstype: str | None
-    mount: str | None
-    shared_by: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ChapPlan:
-    """How host and array prove to each other who they are; the ``mutual`` half is the array's."""
-
-    user: str
-    secret: Slot
-    mutual_user: str | None
-    mutual_secret: Slot | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoragePlan:
-    """A host's storage network: the one value behind iSCSI, multipath, LVM and mounts."""
-
-    policy: str
-    initiator: str | None
-    ifaces: tuple[Iface, ...]
-    arrays: tuple[ArrayPlan, ...]
-    volumes: tuple[VolumePlan, ...]
-    chap: ChapPlan | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -470,12 +283,4 @@ class Grant:
 Facts = Mapping[str, str]
 
 
-def _tell_plainly() -> None:
-    """A value holds no cycle, so its ``repr`` needs no guard against one: half of its cost, and the digest of every
-    plan is made of it."""
-    for kind in globals().values():
-        if isinstance(kind, type) and is_dataclass(kind):
-            kind.__repr__ = getattr(kind.__repr__, "__wrapped__", kind.__repr__)  # type: ignore[method-assign]
-
-
-_tell_plainly()
+tell_plainly(globals().values())

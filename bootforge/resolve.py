@@ -15,7 +15,7 @@ from typing import NoReturn, TypeVar
 
 from bootforge.classes import Stated, own_facts
 from bootforge.errors import NotFound, Problem, SiteError, did_you_mean
-from bootforge.model import Assertion, Facts, HostName, Origin, Path, Trail
+from bootforge.model import Assertion, Facts, Origin, Path, Trail
 from bootforge.naming import CAPTURE, DECIDED
 from bootforge.releases import RELEASES
 from bootforge.rules import class_name
@@ -24,6 +24,7 @@ from bootforge.site.layer import Layer, Merged, merge
 from bootforge.site.load import HOST, Profile, Rule, Site
 from bootforge.site.schema import ASSIGNED, DECLARED, HostSpec
 from bootforge.site.values import Typer
+from bootforge.words import HostName
 
 T = TypeVar("T")
 _CHOSEN = ASSIGNED + DECLARED

@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bootforge.errors import RenderError, SecretError
-from bootforge.model import Artifact, Grant, Slot, SlotUse
+from bootforge.model import Artifact, Grant, SlotUse
 from bootforge.render.slots import QUOTERS
 from bootforge.site.schema import SecretSpec
+from bootforge.words import Slot
 
 _CRYPT = re.compile(r"\$(?:1|2[abxy]|5|6|7|y|gy)\$[./A-Za-z0-9$=,]{8,200}")
 _MAX_SECRET = 64 * 1024

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from bootforge.errors import Problem
-from bootforge.model import Package
+from bootforge.words import Package
 
 _WIDEST, _MOST = 160, 200
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from bootforge.errors import did_you_mean
-from bootforge.model import Call, KsCommand, KsOption, Slot
 from bootforge.plan.accounts import home_of, plan_accounts, present
 from bootforge.plan.commands import command
 from bootforge.plan.faults import Fault
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
+from bootforge.words import Call, KsCommand, KsOption, Slot
 
 _KEY = re.compile(r"(?:ssh-(?:ed25519|rsa)|ecdsa-sha2-nistp\d+|sk-[a-z0-9@.-]+) [A-Za-z0-9+/]+={0,3}(?: .*)?")
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from bootforge.errors import did_you_mean
-from bootforge.model import Call, KsCommand, KsOption, Path, Slot
+from bootforge.model import Path
 from bootforge.plan.commands import command
 from bootforge.plan.faults import Fault
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
-from bootforge.site.schema import UserSpec
+from bootforge.site.schema_system import UserSpec
+from bootforge.words import Call, KsCommand, KsOption, Slot
 
 _GROUPS = (
     "root bin daemon sys adm tty disk lp mem kmem wheel cdrom mail man dialout floppy games tape video ftp lock audio"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bootforge.model import BootArg, BootArgs, Nic, Slot
+from bootforge.model import BootArgs, Nic
 from bootforge.plan.bootargs import installer_args
 from bootforge.plan.bringup import network_args
 from bootforge.plan.faults import Fault
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
+from bootforge.words import BootArg, Slot
 
 
 def plan_boot(host: ResolvedHost, nics: tuple[Nic, ...], faults: list[Fault]) -> BootArgs:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bootforge.model import BootArg
 from bootforge.plan.faults import Fault
 from bootforge.releases import RELEASES
 from bootforge.resolve import ResolvedHost
+from bootforge.words import BootArg
 
 
 def installer_args(host: ResolvedHost, faults: list[Fault]) -> tuple[BootArg, ...]:

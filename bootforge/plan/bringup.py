@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from bootforge.model import BootArg, KsCommand, Nic
+from bootforge.model import Nic
 from bootforge.plan.commands import command_of_its_own
 from bootforge.plan.faults import Fault
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
+from bootforge.words import BootArg, KsCommand
 
 Nics = tuple[Nic, ...]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bootforge.model import BootArgs, HostName, Nic, Slot
+from bootforge.model import BootArgs, Nic
 from bootforge.plan.faults import Fault
+from bootforge.words import HostName, Slot
 
 LIMIT = 2048
 """Bytes of the command line of an x86 kernel, the closing NUL among them (linux: arch/x86/include/asm/setup.h,

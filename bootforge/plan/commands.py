@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache, lru_cache
 
-from bootforge.model import KsCommand, KsOption
+from bootforge.words import KsCommand, KsOption
 
 
 def command_of_its_own(name: str, /, *words: str, **options: object) -> KsCommand:

@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 
-from bootforge.model import Call, DiskPlan, KsCommand
+from bootforge.model_storage import DiskPlan
 from bootforge.plan.faults import Fault, written
 from bootforge.plan.layout import Group, check_filesystems, equal, plan_groups, storage_lines
 from bootforge.plan.shared import shared
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
-from bootforge.site.schema import DiskSpec
+from bootforge.site.schema_storage import DiskSpec
+from bootforge.words import Call, KsCommand
 
 _CRITERIA = ("id", "wwn", "serial", "min_size", "max_size")
 _BY_UDEV = ("id", "wwn", "serial")

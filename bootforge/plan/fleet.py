@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from bootforge.model import Path, Plan, VolumePlan
+from bootforge.model import Path, Plan
+from bootforge.model_storage import VolumePlan
 from bootforge.resolve import ResolvedHost
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bootforge.model import InstallPlan, KsCommand, Nic, Package
+from bootforge.model import InstallPlan, Nic
 from bootforge.plan.access import plan_access
 from bootforge.plan.bringup import network_commands
 from bootforge.plan.commands import command
@@ -14,6 +14,7 @@ from bootforge.plan.shared import shared
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
+from bootforge.words import KsCommand, Package
 
 
 def plan_install(site: Site, host: ResolvedHost, nics: tuple[Nic, ...], faults: list[Fault]) -> InstallPlan:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from itertools import count
 
 from bootforge.errors import did_you_mean
-from bootforge.model import WIPED, DiskNames, KsCommand, StorageLine
+from bootforge.model_storage import StorageLine
 from bootforge.plan.bootargs import system_args
 from bootforge.plan.commands import command
 from bootforge.plan.faults import Fault, written
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
-from bootforge.site.schema import FilesystemSpec, HostSpec
+from bootforge.site.schema import HostSpec
+from bootforge.site.schema_storage import FilesystemSpec
+from bootforge.words import WIPED, DiskNames, KsCommand
 
 _SYSTEM = ("/", "/usr", "/var", "/etc", "/bin", "/sbin", "/lib", "/lib64")
 """A system that is installed anew does not stand what an older one left here."""

@@ -13,7 +13,7 @@ from bootforge.plan.stack import DEFAULT_OPTIONS, check_stack, masters, physical
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
-from bootforge.site.schema import NetworkSpec, NicSpec
+from bootforge.site.schema_network import NetworkSpec, NicSpec
 
 _KERNELS_OWN = re.compile(r"(eth|ib|wlan|usb)[0-9]+")
 

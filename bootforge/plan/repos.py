@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from bootforge.errors import did_you_mean
-from bootforge.model import KsCommand
 from bootforge.naming import CAPTURE
 from bootforge.plan.commands import command
 from bootforge.plan.faults import Fault
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost, decided_facts
 from bootforge.site.load import Site
-from bootforge.site.scalars import parse_mirror, parse_url
-from bootforge.site.schema import RepoSpec, RepoUseSpec
+from bootforge.site.scalars_network import parse_mirror, parse_url
+from bootforge.site.schema_system import RepoSpec, RepoUseSpec
+from bootforge.words import KsCommand
 
 
 def plan_repos(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[KsCommand, ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bootforge.model import KsCommand
 from bootforge.plan.commands import command
 from bootforge.plan.faults import Fault
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
+from bootforge.words import KsCommand
 
 PORTS = {"ftp": "21:tcp", "http": "80:tcp", "https": "443:tcp", "smtp": "25:tcp", "telnet": "23:tcp"}
 """Services that EL5's installer lets in: it knows ports only. Its flag --http would do, but would open 443 as well, and

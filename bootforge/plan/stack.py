@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from bootforge.errors import did_you_mean
 from bootforge.model import Path
 from bootforge.plan.faults import Fault
-from bootforge.site.schema import NicSpec
+from bootforge.site.schema_network import NicSpec
 
 _BELOW = {"bond": ("physical",), "bridge": ("physical", "bond", "vlan"), "vlan": ("physical", "bond")}
 _KEYS = {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from bootforge.model import Arg, DiskPlan, HostName, Nic, Plan, Step
+from bootforge.model import Nic, Plan, Step
+from bootforge.model_storage import DiskPlan
 from bootforge.plan.digest import plan_digest
+from bootforge.words import Arg, HostName
 
 _PHASES = ("install", "run")
 

@@ -5,24 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bootforge.errors import did_you_mean
-from bootforge.model import (
-    ArrayPath,
-    ArrayPlan,
-    ChapPlan,
-    Iface,
-    Nic,
-    Path,
-    Slot,
-    StoragePlan,
-    VolumePlan,
-)
+from bootforge.model import Nic, Path
+from bootforge.model_storage import ArrayPath, ArrayPlan, ChapPlan, Iface, StoragePlan, VolumePlan
 from bootforge.plan.faults import Fault
 from bootforge.plan.volumes import check_volumes
 from bootforge.releases import RELEASES
 from bootforge.resolve import ResolvedHost
 from bootforge.site.arrays import ArraySpec
 from bootforge.site.load import Site
-from bootforge.site.schema import VolumeSpec
+from bootforge.site.schema_storage import VolumeSpec
+from bootforge.words import Slot
 
 _IFACE_WORDS = ("default", "iser")
 """Names that open-iscsi keeps for itself (README 5.1.1)."""

@@ -10,7 +10,8 @@ from bootforge.model import Path
 from bootforge.plan.faults import Fault, written
 from bootforge.plan.layout import default_group
 from bootforge.resolve import ResolvedHost
-from bootforge.site.schema import HostSpec, VolumeSpec
+from bootforge.site.schema import HostSpec
+from bootforge.site.schema_storage import VolumeSpec
 
 _EARLY = ("/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr")
 """What a system needs before its network, so that no volume can be mounted there."""

@@ -9,8 +9,9 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from bootforge.addr import Mac
-from bootforge.model import HostName, Network, Nic, Plan
+from bootforge.model import Network, Nic, Plan
 from bootforge.render.engine import Engine
+from bootforge.words import HostName
 
 Mode = Literal["full", "proxy"]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bootforge.model import WIPED, Artifact, DiskNames, KsCommand, Plan, Slot
+from bootforge.model import Artifact, Plan
 from bootforge.render.engine import Engine
 from bootforge.render.slots import FILTERS, make_artifact
+from bootforge.words import WIPED, DiskNames, KsCommand, Slot
 
 
 def render_kickstart(plan: Plan, bootstrap: Artifact, engine: Engine) -> Artifact:

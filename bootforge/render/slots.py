@@ -1,6 +1,6 @@
 """Grammars: how a value becomes text in kickstart, shell, netboot and dnsmasq files; and holes that stay holes.
 
-A filter returns :class:`Quoted`; nothing else may reach an output. For a :class:`~bootforge.model.Slot` it
+A filter returns :class:`Quoted`; nothing else may reach an output. For a :class:`~bootforge.words.Slot` it
 returns a marker that records the grammar, so that ``seal`` can quote the secret as the place needs it. Markers
 are made of control characters, which no value can hold, and never leave this package: an artifact has plain
 text in which a slot prints as ``@secret:root@``, and the offsets of its slots.
@@ -15,7 +15,8 @@ from collections.abc import Callable
 from functools import partial
 
 from bootforge.errors import RenderError
-from bootforge.model import Arg, Artifact, BootArg, Call, DiskNames, KsCommand, KsOption, Package, Slot, SlotUse, Step
+from bootforge.model import Artifact, SlotUse, Step
+from bootforge.words import Arg, BootArg, Call, DiskNames, KsCommand, KsOption, Package, Slot
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MARKER = re.compile("\x02([a-z]+)\x1f([a-z][a-z0-9_.:-]*)\x1f([a-z0-9$,]*)\x03")

@@ -8,11 +8,14 @@ from typing import Annotated
 from pydantic import Field, RootModel
 
 from bootforge.errors import Problem, did_you_mean
-from bootforge.model import Origin, Path, Portal, dotted
-from bootforge.site.kinds import Struct, kind_of_model
+from bootforge.model import Origin, Path, dotted
+from bootforge.model_storage import Portal
+from bootforge.site.kinds import Model, Struct, kind_of_model
 from bootforge.site.layer import Merged, flatten, merge
-from bootforge.site.scalars import AsSet, Count, Fabric, Name, Percent, PortalText, Product, Vendor
-from bootforge.site.schema import Model, NetworkSpec
+from bootforge.site.scalars import AsSet, Count, Name
+from bootforge.site.scalars_network import PortalText
+from bootforge.site.scalars_storage import Fabric, Percent, Product, Vendor
+from bootforge.site.schema_network import NetworkSpec
 from bootforge.site.tree import Bad, Map, Node
 from bootforge.site.values import typed
 

@@ -18,7 +18,8 @@ from bootforge.site.arrays import ArraySpec
 from bootforge.site.kinds import FACTS, SECRET, Keyed, SetOf, kind_of_model
 from bootforge.site.load import SETTINGS
 from bootforge.site.scalars import Name
-from bootforge.site.schema import ASSIGNED, HostSpec, ProfileHead, RepoSpec, SiteFile
+from bootforge.site.schema import ASSIGNED, HostSpec, ProfileHead, SiteFile
+from bootforge.site.schema_system import RepoSpec
 
 Schema = dict[str, Any]
 

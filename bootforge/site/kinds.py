@@ -1,4 +1,5 @@
-"""What kind of thing each place of a specification is, read off the schema's annotations.
+"""What kind of thing each place of a specification is, read off the schema's annotations; and what all of the
+schema is made of, a :class:`Model`.
 
 Five kinds: a struct has fixed keys; a keyed map is merged by key; a set is united and sorted; an atomic list is
 replaced whole; everything else is a scalar. :mod:`bootforge.site.layer` merges by them.
@@ -12,7 +13,13 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
+
+
+class Model(BaseModel):
+    """What every part of the schema is: frozen, and without keys that it does not name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True, slots=True)

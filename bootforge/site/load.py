@@ -26,13 +26,13 @@ from bootforge.site.schema import (
     EnvironmentSpec,
     HostSpec,
     MacsSpec,
-    NetworkSpec,
     PolicySpec,
     ProfileHead,
-    RepoSpec,
     SecretSpec,
     SiteFile,
 )
+from bootforge.site.schema_network import NetworkSpec
+from bootforge.site.schema_system import RepoSpec
 from bootforge.site.settings import network_problems, secret_problems
 from bootforge.site.syntax import end_of
 from bootforge.site.tree import Bad, Entry, Map, Node, Seq, Text, parse_yaml

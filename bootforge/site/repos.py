@@ -8,7 +8,7 @@ from bootforge.errors import Problem, did_you_mean
 from bootforge.model import Origin
 from bootforge.site.kinds import kind_of_model
 from bootforge.site.layer import Merged, flatten, merge
-from bootforge.site.schema import ReposFile, RepoSpec
+from bootforge.site.schema_system import ReposFile, RepoSpec
 from bootforge.site.tree import Bad, Entry, Map, Node, Text
 from bootforge.site.values import typed
 

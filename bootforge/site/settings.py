@@ -9,7 +9,8 @@ from pathlib import Path as FilePath
 from bootforge.errors import Problem
 from bootforge.model import Origin
 from bootforge.site.layer import Merged
-from bootforge.site.schema import NetworkSpec, SecretSpec
+from bootforge.site.schema import SecretSpec
+from bootforge.site.schema_network import NetworkSpec
 
 _TOP = Origin("site.yaml")
 

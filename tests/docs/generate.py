@@ -8,8 +8,8 @@ from typing import get_args
 import click
 
 from bootforge.cli import VERBS, cli
-from bootforge.site import arrays, schema
-from bootforge.site.kinds import Atomic, Keyed, Kind, Scalar, SetOf, Struct, kind_of_model
+from bootforge.site import arrays, schema, schema_system
+from bootforge.site.kinds import Atomic, Keyed, Kind, Model, Scalar, SetOf, Struct, kind_of_model
 from tests.support import ROOT
 
 _BLOCK = "<!-- generated: {} -->\n"
@@ -42,19 +42,19 @@ def keys() -> str:
         ("site.yaml", schema.SiteFile),
         ("arrays.yaml, below the name of each array", arrays.ArraySpec),
         ("profiles/NAME.yaml, besides the keys of a host", schema.ProfileHead),
-        ("repos.yaml, by the names of repositories", schema.RepoSpec),
+        ("repos.yaml, by the names of repositories", schema_system.RepoSpec),
         ("A host: hosts, roles, profiles, layouts, hardware, rules and defaults", schema.HostSpec),
     ]
     return "\n".join(_table(title, model) for title, model in parts)
 
 
-def _table(title: str, model: type[schema.Model]) -> str:
+def _table(title: str, model: type[Model]) -> str:
     lines = [f"### {title}", "", "| key | | default | |", "|---|---|---|---|"]
     lines += _rows(model, "")
     return "\n".join([*lines, ""])
 
 
-def _rows(model: type[schema.Model], prefix: str) -> list[str]:
+def _rows(model: type[Model], prefix: str) -> list[str]:
     rows = []
     kinds = kind_of_model(model)
     for name, field in model.model_fields.items():
@@ -70,8 +70,8 @@ def _rows(model: type[schema.Model], prefix: str) -> list[str]:
     return rows
 
 
-def _model(annotation: object) -> type[schema.Model] | None:
-    if isinstance(annotation, type) and issubclass(annotation, schema.Model):
+def _model(annotation: object) -> type[Model] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Model):
         return annotation
     return next((found for arg in get_args(annotation) if (found := _model(arg))), None)
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from bootforge import generation
 from bootforge.errors import Problem, RenderError, SiteError, UsageError
 from bootforge.generation import Generation, build_generation
-from bootforge.model import Assertion, KsCommand, KsOption, Origin, dotted
+from bootforge.model import Assertion, Origin, dotted
 from bootforge.model import Path as SpecPath
 from bootforge.render.engine import Engine
 from bootforge.render.slots import FILTERS, QUOTERS
@@ -37,6 +37,7 @@ from bootforge.site.load import HOST, load_site, read_site
 from bootforge.site.ranges import names, values
 from bootforge.site.schema import ProfileHead, SiteFile
 from bootforge.site.tree import Map, Node, Seq, Text, parse_yaml
+from bootforge.words import KsCommand, KsOption
 from tests.sites import BASE, SAN
 from tests.support import SMALL, write_site
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -14,10 +16,11 @@ import pytest
 from jinja2 import Environment
 from pydantic import BaseModel, PlainValidator
 
+from bootforge import site
 from bootforge.render.engine import Engine, template_problems
 from bootforge.resources import shipped_texts
 from bootforge.serve import http
-from bootforge.site import arrays, schema
+from bootforge.site.kinds import Model
 from tests.support import ROOT
 
 ROWS = (
@@ -35,6 +38,8 @@ ROWS = (
     ("naming", "rules", "releases"),
     ("errors",),
     ("model",),
+    ("model_storage",),
+    ("words",),
     ("addr", "resources"),
 )
 """The layers of DESIGN.md, top first. A module may import what is in a row below its own, and its own package."""
@@ -152,6 +157,7 @@ def test_only_the_command_line_prints_and_only_releases_compares_releases() -> N
     [
         ("bootforge/plan/boot.py", "from bootforge.render.slots import Quoted", "plan imports render"),
         ("bootforge/model.py", "def f():\n    import bootforge.site.load", "bootforge/model.py:2: model imports site"),
+        ("bootforge/words.py", "from bootforge.model_storage import Portal", "words imports model_storage"),
         ("bootforge/store/x.py", "from bootforge.state import server_key", "store imports state"),
         ("bootforge/cli/x.py", "from bootforge.seal import Vault", "cli may not see secrets"),
         ("bootforge/site/x.py", "from . import load", "write the full name"),
@@ -172,7 +178,31 @@ def test_a_planted_cycle_and_a_planted_print_are_found() -> None:
     assert len(output_violations(printing)) == 2
 
 
-# The schema's scalars
+# The schema and its scalars
+
+
+def pydantic_violations(files: Sources) -> list[str]:
+    """Whoever knows of pydantic, besides the package of the schema."""
+    found = []
+    for file, source in files.items():
+        for node in ast.walk(ast.parse(source)):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            if unit(file) != "site" and any(name.split(".")[0] == "pydantic" for name in names):
+                found.append(f"{file}:{getattr(node, 'lineno', 0)}: {names[0]}")
+    return found
+
+
+def test_pydantic_is_used_in_the_package_of_the_schema_only() -> None:
+    assert pydantic_violations(sources()) == []
+
+
+@pytest.mark.parametrize("source", ["import pydantic", "from pydantic import BaseModel", "import pydantic.types as t"])
+def test_a_planted_import_of_pydantic_is_found(source: str) -> None:
+    planted = {"bootforge/plan/a.py": f"def f():\n    {source}", "bootforge/site/a.py": source}
+    (found,) = pydantic_violations(planted)
+    assert found.startswith("bootforge/plan/a.py:2: pydantic")
 
 
 def scalar_violations(models: list[type[BaseModel]]) -> list[str]:
@@ -203,9 +233,11 @@ def _bare(annotation: Any) -> Iterator[str]:
 
 
 def models() -> list[type[BaseModel]]:
-    every = [value for module in (schema, arrays) for value in vars(module).values() if isinstance(value, type)]
+    """Of all modules of the site: a model that a module only uses is found where it is written."""
+    modules = [import_module(f"bootforge.site.{module.name}") for module in iter_modules(site.__path__)]
+    every = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
     found = {value for value in every if issubclass(value, BaseModel) and value.__module__.startswith("bootforge.")}
-    assert len(found) > 10
+    assert len(found) > 30
     return [*found]
 
 
@@ -215,7 +247,7 @@ def test_every_scalar_of_the_schema_is_read_by_us() -> None:
 
 @pytest.mark.parametrize("annotation", [int, bool, float, str, int | None, dict[str, int], tuple[bool, ...], int | str])
 def test_a_planted_bare_scalar_is_found(annotation: Any) -> None:
-    planted = type("Planted", (schema.Model,), {"__annotations__": {"field": annotation}})
+    planted = type("Planted", (Model,), {"__annotations__": {"field": annotation}})
     assert scalar_violations([planted])
 
 

@@ -13,7 +13,8 @@ from bootforge.plan import identity
 from bootforge.plan.identity import additions, lock_text, missing
 from bootforge.resolve import ResolvedHost, Resolver
 from bootforge.site.load import Site, load_site
-from bootforge.site.scalars import parse_iqn, parse_uuid
+from bootforge.site.scalars_storage import parse_iqn
+from bootforge.site.scalars_system import parse_uuid
 from tests.sites import APP, DB, WEB, base, site_with
 from tests.support import Done, verb
 

@@ -18,8 +18,8 @@ from bootforge.errors import SiteError
 from bootforge.generation import Generation, build_generation
 from bootforge.lint import lint
 from bootforge.lint.shape import sections
-from bootforge.model import Slot
 from bootforge.releases import RELEASES
+from bootforge.words import Slot
 from tests.sites import DB, base, problems_with
 from tests.support import SMALL
 

@@ -15,13 +15,14 @@ import pytest
 from bootforge.errors import RenderError, SiteError
 from bootforge.generation import Generation, build_generation
 from bootforge.lint import lint
-from bootforge.model import BootArg, Plan
+from bootforge.model import Plan
 from bootforge.plan.cmdline import LIMIT, TOKEN, kickstart_path
 from bootforge.releases import RELEASES
 from bootforge.render import Engine, render
 from bootforge.render.netboot import render_others
 from bootforge.seal import Grant, Vault, seal
 from bootforge.state import ServerKey
+from bootforge.words import BootArg
 from tests.sites import DB, base, generation_with
 from tests.support import SMALL, need
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from bootforge import model, model_storage, words
 from bootforge.addr import Mac
 from bootforge.generation import Generation
-from bootforge.model import KsCommand, Package, Plan, Slot
+from bootforge.model import Plan
 from bootforge.plan.fleet import duplicates
 from bootforge.plan.steps import stamp
 from bootforge.releases import RELEASES
+from bootforge.words import KsCommand, Package, Slot
 from tests.sites import APP, DB, WEB, base, generation_with
 
 SERIAL = "  serial: 0911QAZ4711\n"
@@ -263,3 +267,11 @@ def test_one_serial_of_three_hosts_is_told_twice(generation: Generation) -> None
 
     plans = [replace(generation.plan(name), serial="x") for name in (DB, WEB, APP)]
     assert [(found.first, found.second) for found in duplicates(plans)] == [(DB, WEB), (DB, APP)]
+
+
+@pytest.mark.parametrize("module", [words, model_storage, model])
+def test_no_value_guards_its_repr_against_cycles(module: ModuleType) -> None:
+    """The digest of every plan is made of it; and what a module uses of the others is as plain as its own."""
+    kinds = [kind for kind in vars(module).values() if isinstance(kind, type) and is_dataclass(kind)]
+    assert len(kinds) > 5
+    assert [kind for kind in kinds if hasattr(kind.__repr__, "__wrapped__")] == []

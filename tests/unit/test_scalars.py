@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from ipaddress import IPv4Address, IPv4Network
+from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from bootforge import site
 from bootforge.addr import Mac, parse_mac
-from bootforge.model import HostName
-from bootforge.site import scalars
+from bootforge.words import HostName
+
+MODULES = [
+    import_module(f"bootforge.site.{module.name}")
+    for module in iter_modules(site.__path__)
+    if module.name.startswith("scalars")
+]
+
+
+def scalars_of(module: ModuleType) -> dict[str, Any]:
+    return {name: value for name, value in vars(module).items() if getattr(value, "__metadata__", None)}
+
+
+SCALARS = {name: value for module in MODULES for name, value in scalars_of(module).items()}
+KINDS = sorted(SCALARS)
 
 
 def read(kind: str, text: Any, **context: Any) -> Any:
-    return TypeAdapter(getattr(scalars, kind)).validate_python(text, context=context)
+    return TypeAdapter(SCALARS[kind]).validate_python(text, context=context)
 
 
 @pytest.mark.parametrize(
@@ -168,9 +185,6 @@ def test_what_is_refused(kind: str, text: str, words: str) -> None:
     assert repr(text) in error["msg"] or (kind == "Range" and "'9'" in error["msg"])
 
 
-KINDS = sorted(name for name in vars(scalars) if getattr(vars(scalars)[name], "__metadata__", None))
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("character", ["\x00", "\x07", "\t", "\n", "\r", "\x1b", "\x7f", "\x85", "\x9b", "\u2028"])
 def test_no_scalar_takes_a_control_character(kind: str, character: str) -> None:
@@ -194,7 +208,9 @@ def test_no_scalar_is_endless(kind: str) -> None:
 
 
 def test_there_are_scalars_to_test() -> None:
-    assert len(KINDS) > 20
+    assert {module.__name__.rpartition(".")[2] for module in MODULES} >= {"scalars", "scalars_network"}
+    assert all(len(scalars_of(module)) > 10 for module in MODULES)
+    assert len(KINDS) == sum(len(scalars_of(module)) for module in MODULES) > 60
 
 
 @pytest.mark.parametrize("kind,waits", [("FactsName", True), ("Url", True), ("FactsWord", True), ("Name", False)])

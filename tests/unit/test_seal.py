@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 
 import bootforge.seal as seal_module
 from bootforge.errors import SecretError
-from bootforge.model import Artifact, BootArg, Grant, KsCommand, KsOption, Slot
+from bootforge.model import Artifact, Grant
 from bootforge.render.slots import FILTERS, make_artifact
 from bootforge.seal import Vault, seal
 from bootforge.site.schema import SecretSpec
+from bootforge.words import BootArg, KsCommand, KsOption, Slot
 from tests.support import ROOT_HASH, need
 
 GRANT = Grant("web01.example.com", "t" * 32, "http://192.0.2.5/i/web01.example.com/" + "t" * 32 + "/kickstart", "rev-1")

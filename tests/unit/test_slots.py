@@ -12,9 +12,10 @@ import pytest
 
 from bootforge.addr import Mac
 from bootforge.errors import RenderError, SiteError
-from bootforge.model import WIPED, BootArg, Call, DiskNames, HostName, KsCommand, KsOption, Package, Slot, Step
+from bootforge.model import Step
 from bootforge.render.engine import Engine
 from bootforge.render.slots import FILTERS, QUOTERS, Quoted, make_artifact
+from bootforge.words import WIPED, BootArg, Call, DiskNames, HostName, KsCommand, KsOption, Package, Slot
 from tests.sites import APP, DB, WEB, base, generation_with
 from tests.support import need
 

@@ -16,11 +16,12 @@ from bootforge.cli.output import plain
 from bootforge.errors import SiteError
 from bootforge.generation import Generation
 from bootforge.lint import lint
-from bootforge.model import ArrayPath, ChapPlan, Iface, Portal, Slot, StoragePlan
+from bootforge.model_storage import ArrayPath, ChapPlan, Iface, Portal, StoragePlan
 from bootforge.plan.digest import plan_digest, plan_shape
 from bootforge.plan.fleet import duplicates
 from bootforge.plan.placement import _canonical, _whole_or_part
 from bootforge.releases import RELEASES
+from bootforge.words import Slot
 from tests.sites import DB, generation_with, san_with
 from tests.unit.test_scalars import read
 

@@ -1,0 +1,148 @@
+"""The schema of machines and of what is installed on them: installer, accounts, firewall, repositories."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from bootforge.site.kinds import Model
+from bootforge.site.scalars import AsSet, Bool, Count, FactsWord, Name, SecretName, SitePath, Size, User, one_of
+from bootforge.site.scalars_network import MirrorUrl, Url
+from bootforge.site.scalars_system import (
+    AbsolutePath,
+    BootWord,
+    Excluded,
+    FactsBootWord,
+    FirewallService,
+    Gecos,
+    Id,
+    Level,
+    Port,
+    Uuid,
+)
+
+
+class InstallSpec(Model):
+    """Where the installer comes from and how it is started."""
+
+    url: Url | None = Field(None, description="The install tree: what holds .treeinfo and images/.")
+    kernel: BootWord = Field("images/pxeboot/vmlinuz", description="The installer's kernel below the tree.")
+    initrd: BootWord = Field("images/pxeboot/initrd.img", description="The installer's initrd below the tree.")
+    args: tuple[FactsBootWord, ...] = Field((), description="More kernel arguments for the installer.")
+    network_timeout: Count = Field(
+        60, description="Seconds that the installer waits for a link, for DHCP and for the network, from EL7."
+    )
+
+
+class VmDiskSpec(Model):
+    """A disk of a virtual machine, keyed by the device name that the guest sees, as in xvda."""
+
+    backing: FactsWord = Field(description="The block device in dom0 that backs it, as in /dev/vg0/web01.")
+
+
+class VmSpec(Model):
+    """A virtual machine."""
+
+    uuid: Uuid | None = Field(None, description="The guest's UUID; 'bootforge lock' draws one, else dom0 does.")
+    memory: Size = Field(2048, description="Memory.")
+    vcpus: Count = Field(1, description="Virtual processors.")
+    disks: dict[Name, VmDiskSpec] = Field({}, description="Disks by the guest's device name.")
+    autostart: Bool = Field(
+        False, description="Whether its parent starts it at boot; checked; applied by the parent's guests step."
+    )
+
+
+class MachineSpec(Model):
+    """What a machine is, as far as a server cannot see it: its firmware, its processor, its memory."""
+
+    firmware: one_of("bios", "uefi", "any") = Field(  # type: ignore[valid-type]
+        "any", description="How it boots: a release without UEFI is refused for uefi; a Xen HVM guest gets it."
+    )
+    secure_boot: one_of("true", "false", "unknown") = Field(  # type: ignore[valid-type]
+        "unknown", description="Whether Secure Boot is on; releases without a signed boot loader are refused for true."
+    )
+    x86_level: Level | None = Field(
+        None, description="The processor's level of the x86-64 psABI, 1 to 4; a release that needs more is refused."
+    )
+    local_boot: one_of("exit-1", "exit", "sanboot") = Field(  # type: ignore[valid-type]
+        "exit-1",
+        description="How iPXE hands over to the local disk: by failing, by success, or by booting it itself.",
+    )
+    memory: Size | None = Field(None, description="Its memory; less than the release's installer needs is refused.")
+
+
+class GroupSpec(Model):
+    """A group of the installed system."""
+
+    gid: Id = Field(description="Its id; above those that packages give to groups of their own.")
+
+
+class UserSpec(Model):
+    """A person or program that has an account."""
+
+    uid: Id = Field(description="Its id; above those that packages give to users of their own.")
+    gid: Id | None = Field(None, description="The id of its own group, which has its name. Default: the uid.")
+    groups: Annotated[tuple[User, ...], *AsSet] = Field(
+        (), description="More groups: those of 'groups:', or of every system, as wheel."
+    )
+    shell: AbsolutePath = Field("/bin/bash", description="The login shell.")
+    home: AbsolutePath | None = Field(None, description="The home directory. Default: /home/NAME.")
+    gecos: Gecos = Field("", description="The full name.")
+    password: SecretName | None = Field(
+        None, description="The crypt(5) hash of the password, by its secret's name; without one no password fits."
+    )
+    state: one_of("present", "absent") = Field(  # type: ignore[valid-type]
+        "present",
+        description="absent: the installer does not make the account."
+        " Checked; taking it from an installed system is the bootstrap's users step.",
+    )
+
+
+class FirewallSpec(Model):
+    """What the installed system lets in."""
+
+    enabled: Bool = Field(True, description="Whether there is a firewall.")
+    services: Annotated[tuple[FirewallService, ...], *AsSet] = Field(
+        (), description="Services that are let in, by the firewall's names for them. ssh always is."
+    )
+    ports: Annotated[tuple[Port, ...], *AsSet] = Field((), description="Ports that are let in, as in 8080/tcp.")
+
+
+class RepoUseSpec(Model):
+    """How a host uses a repository of repos.yaml. The installed system's .repo files are the bootstrap's
+    repositories step."""
+
+    install: Bool = Field(
+        True,
+        description="Whether the installer takes packages from it."
+        " The .repo file of the installed system is the bootstrap's repositories step either way.",
+    )
+    exclude: tuple[Excluded, ...] = Field(
+        (), description="Packages that are not taken from it; * and ? stand for any letters. EL5's installer cannot."
+    )
+    cost: Count | None = Field(
+        None, description="Of two repositories with one package the cheaper is used; 1000 unless said. Not on EL5."
+    )
+
+
+class RepoSpec(Model):
+    """A repository of packages: exactly one of url and mirrorlist."""
+
+    url: Url | None = Field(None, description="What holds repodata/.")
+    mirrorlist: MirrorUrl | None = Field(None, description="A list of mirrors, instead of the url.")
+    gpgkey: SitePath | None = Field(
+        None,
+        description="The public key that signs its packages, as the path of a file of the site."
+        " Checked; installed by the bootstrap's repositories step.",
+    )
+    branches: Annotated[tuple[Name, ...], *AsSet] = Field(
+        (), description="Branches whose hosts may use it: {branch} of a host, else its {env}. Default: every host."
+    )
+    proxy: Url | None = Field(None, description="The proxy that the installer reaches it by. Not on EL5.")
+
+
+class ReposFile(Model):
+    """repos.yaml, whose repositories stand at the top."""
+
+    repos: dict[Name, RepoSpec] = Field({}, description="Repositories by name.")
