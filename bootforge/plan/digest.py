@@ -15,13 +15,20 @@ def plan_digest(plan: Plan) -> str:
     return hashlib.sha256(_decided(plan).encode()).hexdigest()
 
 
+_OWN = ("source", "network", "storage", "disks")
+"""Parts of an install in which names and addresses of the host can be."""
+
+
 def plan_shape(plan: Plan) -> str:
     """Equal for hosts that differ only in what every host has of its own: names, addresses, serials."""
-    decided = _decided(plan)
+    install = plan.install
+    parts = [getattr(install, name) for name in _OWN]
+    decided = repr((plan.host, plan.release, plan.roles, plan.nics, plan.boot, parts, plan.storage, plan.domain))
     for number, word in enumerate(own_values(plan)):
         if word:
             decided = decided.replace(word, f"<{number}>")
-    return hashlib.sha256(decided.encode()).hexdigest()
+    alike = [_told(getattr(install, field.name)) for field in fields(install) if field.name not in _OWN]
+    return hashlib.sha256("\n".join([decided, *alike]).encode()).hexdigest()
 
 
 def _decided(plan: Plan) -> str:

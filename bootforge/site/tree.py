@@ -21,7 +21,7 @@ Op = Literal["set", "force", "remove"]
 _SUFFIX: dict[str, Op] = {"!": "force", "-": "remove"}
 _DEEPEST, _LONGEST_KEY = 32, 400
 _HIDDEN_BREAK = re.compile("[\x85\u2028\u2029]")
-_NO_QUOTES = ("\u2018", "\u2019", "\u201a", "\u201c", "\u201d", "\u201e", "\u00ab", "\u00bb")
+NO_QUOTES = ("\u2018", "\u2019", "\u201a", "\u201c", "\u201d", "\u201e", "\u00ab", "\u00bb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class _Reader:
     def node(self, event: Any, depth: int) -> Node:
         origin = self.origin(event)
         plain = type(event) is yaml.ScalarEvent and not event.anchor and not event.tag
-        if plain and not event.value.startswith(_NO_QUOTES):
+        if plain and not event.value.startswith(NO_QUOTES):
             return _text(event, origin)
         if isinstance(event, yaml.AliasEvent):
             hint = "write the value out; quote a text that begins with '*'"
@@ -164,7 +164,7 @@ class _Reader:
             self.fault(event, f"'{shown}' is a tag, which the site language does not have", hint)
         elif depth == _DEEPEST + 1 and not isinstance(event, yaml.ScalarEvent):
             self.fault(event, f"nested deeper than {_DEEPEST} levels", "nothing in a site is as deep as that")
-        elif isinstance(event, yaml.ScalarEvent) and not event.style and event.value.startswith(_NO_QUOTES):
+        elif isinstance(event, yaml.ScalarEvent) and not event.style and event.value.startswith(NO_QUOTES):
             hint = "write ' or \"; put such quotes round a text that begins with it"
             self.fault(event, f"{event.value[0]} is no quotation mark of YAML", hint)
         else:

@@ -218,6 +218,21 @@ def test_the_policy_of_a_mismatch_is_the_sites(server: Running) -> None:
     assert alarms == ["kickstart: the machine's MAC addresses are de:ad:be:ef:00:01"]
 
 
+def test_a_host_that_is_held_is_not_installed_although_it_was_armed(server: Running) -> None:
+    """Whoever writes 'state: held' has the last word over a permission that was given before."""
+    server.grant(name(3))
+    file = server.site / "hosts/web.yaml"
+    text = file.read_text()
+    assert f"{name(3)}:\n" in text
+    file.write_text(text.replace(f"{name(3)}:\n", f"{name(3)}:\n  state: held\n"))
+    reload(server)
+    assert is_local(netboot(server, 3))
+    file.write_text(text)
+    reload(server)
+    assert not is_local(netboot(server, 3))
+    assert server.verb("disarm", name(3)).status == 0
+
+
 def test_a_site_that_is_being_written_does_not_stop_the_watch(root: Path) -> None:
     site = edge_site(root / "churn", hosts=1)
     ends = threading.Event()
@@ -501,18 +516,3 @@ def test_a_full_disk_permits_nothing_that_is_not_recorded(root: Path, small_disk
             assert not is_local(netboot(server, number)) and server.get(paths[number]).status == 200
         log = server.log.read_text()
         assert "database or disk is full" in log and "Traceback" not in log
-
-
-def test_a_host_that_is_held_is_not_installed_although_it_was_armed(server: Running) -> None:
-    """Whoever writes 'state: held' has the last word over a permission that was given before."""
-    server.grant(name(3))
-    file = server.site / "hosts/web.yaml"
-    text = file.read_text()
-    assert f"{name(3)}:\n" in text
-    file.write_text(text.replace(f"{name(3)}:\n", f"{name(3)}:\n  state: held\n"))
-    reload(server)
-    assert is_local(netboot(server, 3))
-    file.write_text(text)
-    reload(server)
-    assert not is_local(netboot(server, 3))
-    assert server.verb("disarm", name(3)).status == 0

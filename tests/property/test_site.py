@@ -36,7 +36,7 @@ from bootforge.site.kinds import Keyed, Kind, Scalar, SetOf, Struct, kind_at, ki
 from bootforge.site.load import HOST, load_site, read_site
 from bootforge.site.ranges import names, values
 from bootforge.site.schema import ProfileHead, SiteFile
-from bootforge.site.tree import Map, Node, Seq, Text, parse_yaml
+from bootforge.site.tree import NO_QUOTES, Map, Node, Seq, Text, parse_yaml
 from bootforge.words import KsCommand, KsOption
 from tests.sites import BASE, SAN
 from tests.support import SMALL, write_site
@@ -448,7 +448,11 @@ def texts(node: Node | None) -> Iterator[Text]:
             yield node
 
 
-printable = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), max_size=12)
+quotes = "".join(NO_QUOTES)
+"""What no text may begin with."""
+printable = st.text(
+    st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"], exclude_characters=quotes), max_size=12
+)
 trees = st.recursive(
     printable,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(printable.filter(str.isidentifier), inner, max_size=4),
