@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bootforge.generation import Generation
-from bootforge.model import Artifact, Plan
-from bootforge.plan.digest import own_values, plan_digest
+from bootforge.model import Plan
+from bootforge.plan.digest import own_values, plan_digest, without_own
 
 _CONTEXT = 2
 
@@ -53,9 +53,10 @@ def compare(old: Generation, new: Generation) -> Comparison:
         found = [kind for kind in sorted({*texts[0], *texts[1]}) if texts[0].get(kind) != texts[1].get(kind)]
         if found:
             changed[name] = tuple(found)
+        own = own_values(before), own_values(after)
         for kind in found:
             for lines in _hunks(texts[0].get(kind, ""), texts[1].get(kind, "")):
-                key = kind, tuple(_without(line, before, after) for line in lines)
+                key = kind, tuple(without_own(without_own(line, own[0]), own[1]) for line in lines)
                 alike.setdefault(key, ([], lines))[0].append(name)
     changes = [Change(kind, tuple(hosts), lines) for (kind, _), (hosts, lines) in alike.items()]
     changes.sort(key=lambda one: (-len(one.hosts), one.artifact, one.hosts))
@@ -65,7 +66,7 @@ def compare(old: Generation, new: Generation) -> Comparison:
 
 
 def _texts(generation: Generation, plan: Plan) -> dict[str, str]:
-    artifacts: Mapping[str, Artifact] = generation.artifacts(plan.host.text)
+    artifacts = generation.artifacts(plan.host.text)
     digests = {plan_digest(plan): "@plan@", artifacts["bootstrap"].digest: "@bootstrap@"}
     texts = {name: artifact.text for name, artifact in artifacts.items()}
     for digest, shown in digests.items():
@@ -86,12 +87,3 @@ def _hunks(old: str, new: str) -> Iterator[tuple[str, ...]]:
             hunk.append(line)
     if hunk:
         yield tuple(hunk)
-
-
-def _without(line: str, *plans: Plan) -> str:
-    """A line without the values that the host has of its own."""
-    for plan in plans:
-        for number, word in enumerate(own_values(plan)):
-            if word:
-                line = line.replace(word, f"<{number}>")
-    return line

@@ -99,6 +99,12 @@ class SiteError(BootforgeError):
         super().__init__(f"{count} problem{'s' if count != 1 else ''} in the site")
 
 
+def told(error: ValueError, before: str = "") -> tuple[str, str]:
+    """The message and the hint of a reader's complaint, which are parted by a semicolon."""
+    message, _, hint = str(error).partition("; ")
+    return before + message, hint
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint that names the nearest known word, or lists the known ones when few; '' when there are none."""
     choices = sorted(known)

@@ -97,8 +97,7 @@ def arm(
     for grant in grants:
         path = kickstart_path(grant.host, key.token(grant.id))
         url = f"{generation.plan(grant.host).server}{path}"
-        wiped = grant.wipe.split(",") if grant.wipe else []
-        rows.append({"host": grant.host, "expires": grant.expires, "path": path, "url": url, "wipe": wiped})
+        rows.append({"host": grant.host, "expires": grant.expires, "path": path, "url": url, "wipe": grant.wiped})
     if as_json:
         print_json(rows)
     else:
@@ -173,7 +172,7 @@ def _status_rows(names: Iterable[str], known: Iterable[HostStatus]) -> list[dict
             "deadline": one.deadline if one else None,
             "why": one.grant.why if one else "",
             "armed_by": one.grant.armed_by if one else "",
-            "wipe": one.grant.wipe.split(",") if one and one.grant.wipe else [],
+            "wipe": one.grant.wiped if one and one.grant else (),
         }
         for name in names
         for one in (by_name.get(name),)

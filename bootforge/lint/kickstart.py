@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, NetmaskValueError
 
+from bootforge.plan.stack import is_bond_mode
 from bootforge.releases import Release
 
 _SECTIONS = {"%packages", "%pre", "%post", "%traceback"}
@@ -24,7 +25,6 @@ _SOURCES = ("url", "nfs", "cdrom", "harddrive", "liveimg", "ostreesetup", "ostre
 _ENDS = ("reboot", "poweroff", "halt", "shutdown")
 _CRYPT = re.compile(r"\$(?:1|2[abxy]|5|6|7|y|gy)\$[./A-Za-z0-9$=,]+|[!*]+|@[a-z0-9_.:]+@")
 _ADDONS = {"com_redhat_kdump", "com_redhat_oscap", "org_fedora_oscap", "com_redhat_subscription_manager"}
-_BOND_MODES = {"balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def _about_network(lines: list[Line]) -> Iterator[str]:
         if len(members) != len(set(members)):
             yield f"line {line.number}: a nic stands twice in --bondslaves"
         mode = re.search(r"mode=([^,;]+)", options.get("bondopts", ""))
-        if mode and mode[1] not in _BOND_MODES and mode[1] not in map(str, range(7)):
+        if mode and not is_bond_mode(mode[1]):
             yield f"line {line.number}: {mode[1]!r} is no mode of bonding"
 
 

@@ -7,7 +7,7 @@ import re
 from bootforge.errors import did_you_mean
 from bootforge.plan.accounts import home_of, plan_accounts, present
 from bootforge.plan.commands import command
-from bootforge.plan.faults import Fault
+from bootforge.plan.faults import Fault, check_secret
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
@@ -37,9 +37,7 @@ def _root(site: Site, host: ResolvedHost, release: Release, faults: list[Fault])
         return command("rootpw", lock=True)
     if name is None:
         return KsCommand("rootpw", (KsOption("--iscrypted"), KsOption("", "!!")))
-    if name not in site.secrets:
-        hint = did_you_mean(name, site.secrets) or "declare it under 'secrets:' in site.yaml"
-        faults.append(Fault(("root_password",), "BF044", f"no secret '{name}'", hint))
+    check_secret(site, name, ("root_password",), faults)
     return KsCommand("rootpw", (KsOption("--iscrypted"), KsOption("", Slot(f"secret:{name}", release.hashes))))
 
 

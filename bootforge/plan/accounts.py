@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from bootforge.errors import did_you_mean
 from bootforge.model import Path
 from bootforge.plan.commands import command
-from bootforge.plan.faults import Fault
+from bootforge.plan.faults import Fault, check_secret
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
@@ -48,9 +48,8 @@ def plan_accounts(
     groups = {name: group.gid for name, group in sorted(spec.groups.items())}
     faults += _faults(host, release, users, groups)
     for name, user in users.items():
-        if user.password and user.password not in site.secrets:
-            hint = did_you_mean(user.password, site.secrets) or "declare it under 'secrets:' in site.yaml"
-            faults.append(Fault(("users", name, "password"), "BF044", f"no secret '{user.password}'", hint))
+        if user.password:
+            check_secret(site, user.password, ("users", name, "password"), faults)
     if release.user_gid:
         made = [command("group", name=name, gid=gid) for name, gid in groups.items()]
         return (*made, *(_command(release, name, user) for name, user in users.items())), ()

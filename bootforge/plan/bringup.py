@@ -70,13 +70,12 @@ def network_commands(host: ResolvedHost, nics: Nics) -> tuple[KsCommand, ...]:
     order = {"physical": 0, "bond": 1, "vlan": 2, "bridge": 3}
     made: set[str] = {nic.name for nic in nics if nic.kind == "physical"}
     taken: set[str] = set()
+    under = {name for nic in install for name in _names_below(nic, by_name)}
     lines = []
     for nic in (*install, *sorted(others, key=lambda nic: (order[nic.kind], nic.name))):
         device = _device(nic, by_name, release)
-        below_install = bool(install) and nic.name in _names_below(install[0], by_name) and nic.kind == "physical"
-        if device in taken or (nic.name in ports and nic.kind == "physical") or below_install:
-            continue
-        if not nic.install and not made.issuperset(nic.below):
+        of_another = nic.kind == "physical" and (nic.name in ports or nic.name in under)
+        if device in taken or of_another or not (nic.install or made.issuperset(nic.below)):
             continue
         lines.append(_network(host, release, nic, by_name))
         taken.add(device)

@@ -24,11 +24,17 @@ def plan_shape(plan: Plan) -> str:
     install = plan.install
     parts = [getattr(install, name) for name in _OWN]
     decided = repr((plan.host, plan.release, plan.roles, plan.nics, plan.boot, parts, plan.storage, plan.domain))
-    for number, word in enumerate(own_values(plan)):
-        if word:
-            decided = decided.replace(word, f"<{number}>")
+    decided = without_own(decided, own_values(plan))
     alike = [_told(getattr(install, field.name)) for field in fields(install) if field.name not in _OWN]
     return hashlib.sha256("\n".join([decided, *alike]).encode()).hexdigest()
+
+
+def without_own(text: str, own: list[str | None]) -> str:
+    """A text in which each of a host's own values has made way for its number."""
+    for number, word in enumerate(own):
+        if word:
+            text = text.replace(word, f"<{number}>")
+    return text
 
 
 def _decided(plan: Plan) -> str:

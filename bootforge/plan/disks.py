@@ -19,9 +19,9 @@ _CRITERIA = ("id", "wwn", "serial", "min_size", "max_size")
 _BY_UDEV = ("id", "wwn", "serial")
 _ONE_DISK = ("path", "id", "wwn")
 
+_NO_MARK = "bf-00000000"
 
 Disks = tuple[tuple[KsCommand, ...], DiskPlan]
-_NO_MARK = "bf-00000000"
 
 
 def plan_disks(host: ResolvedHost, guard: str, faults: list[Fault]) -> Disks:
@@ -30,28 +30,14 @@ def plan_disks(host: ResolvedHost, guard: str, faults: list[Fault]) -> Disks:
     spec = host.spec
     settings = (spec.disks, spec.volume_groups, spec.filesystems, spec.machine, spec.install)
     words = ("disks", spec.scheme, spec.raid, host.release, guard, spec.kernel_args, spec.console or "")
-    key = (*words, *settings)
-    (commands, plan), labels = shared(host, key, faults, lambda: _with_labels(_plan_disks(host, guard, faults)))
+    static, labelled, plan = shared(host, (*words, *settings), faults, lambda: _plan_disks(host, guard, faults))
     mark = mark_of(host)
-    if plan.lines:
-        lines = [*plan.lines]
-        for at in labels:
-            lines[at] = replace(lines[at], command=_marked(lines[at].command, mark))
-        return commands, replace(plan, mark=mark, lines=tuple(lines))
-    listed = [*commands]
-    for at in labels:
-        listed[at] = _marked(listed[at], mark)
-    return tuple(listed), replace(plan, mark=mark)
-
-
-def _with_labels(disks: Disks) -> tuple[Disks, tuple[int, ...]]:
-    """Also which of the commands have the mark in them."""
-    commands = [line.command for line in disks[1].lines] or disks[0]
-    return disks, tuple(
-        at
-        for at, one in enumerate(commands)
-        if any(isinstance(option.value, str) and option.value.startswith(_NO_MARK) for option in one.options)
-    )
+    lines = [*plan.lines]
+    for at in labelled:
+        lines[at] = replace(lines[at], command=_marked(lines[at].command, mark))
+    if static:
+        return tuple(line.command for line in lines), replace(plan, mark=mark, lines=())
+    return (), replace(plan, mark=mark, lines=tuple(lines))
 
 
 def _marked(command: KsCommand, mark: str) -> KsCommand:
@@ -63,13 +49,18 @@ def _marked(command: KsCommand, mark: str) -> KsCommand:
     return replace(command, options=options)
 
 
-def _plan_disks(host: ResolvedHost, guard: str, faults: list[Fault]) -> Disks:
-    """As ``plan_disks``, for any host of these settings: its mark is not in it yet."""
+def _has_mark(command: KsCommand) -> bool:
+    return any(isinstance(one.value, str) and one.value.startswith(_NO_MARK) for one in command.options)
+
+
+def _plan_disks(host: ResolvedHost, guard: str, faults: list[Fault]) -> tuple[bool, tuple[int, ...], DiskPlan]:
+    """The plan for any host of these settings, with ``_NO_MARK`` for its mark. Also whether its lines need nothing that
+    %pre finds, and which of them have the mark in them."""
     spec, release, mark = host.spec, RELEASES[host.release], _NO_MARK
     if not spec.disks:
         hint = "choose a layout that has one, or write 'disks: {system: {path: /dev/sda}}'"
         faults.append(Fault(("disks",), "BF046", "no disk to install to", hint))
-        return (), DiskPlan(mark, guard, (), (), (), (), ())
+        return True, (), DiskPlan(mark, guard, (), (), (), (), ())
     for name, disk in sorted(spec.disks.items()):
         _check_disk(name, disk, release, faults)
     _check_apart(host, faults)
@@ -88,8 +79,8 @@ def _plan_disks(host: ResolvedHost, guard: str, faults: list[Fault]) -> Disks:
     decides = tuple(Call("group", _grouped(group, numbers)) for group in groups)
     lvm = spec.scheme == "lvm"
     tagged = tuple(group.name for group in groups if lvm and not group.preserve)
-    plan = DiskPlan(mark, guard, tuple(range(1, first)), finds, decides, () if static else lines, tagged)
-    return tuple(line.command for line in lines) if static else (), plan
+    labelled = tuple(at for at, line in enumerate(lines) if _has_mark(line.command))
+    return static, labelled, DiskPlan(mark, guard, tuple(range(1, first)), finds, decides, lines, tagged)
 
 
 def mark_of(host: ResolvedHost) -> str:
@@ -114,7 +105,7 @@ def _grouped(group: Group, numbers: dict[str, tuple[int, ...]]) -> tuple[str | i
 
 def _check_disk(name: str, disk: DiskSpec, release: Release, faults: list[Fault]) -> None:
     path = ("disks", name)
-    said = [key for key in _CRITERIA if getattr(disk, key) is not None]
+    said = _said(disk)
     if disk.path and said:
         hint = f"keep one; 'path-:' beside '{said[0]}:' takes away a path that a layout says"
         faults.append(Fault((*path, said[0]), "BF086", f"disk {name} has a path and more", hint))

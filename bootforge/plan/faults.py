@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bootforge.errors import did_you_mean
 from bootforge.model import Path
 from bootforge.resolve import ResolvedHost
+from bootforge.site.load import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,13 @@ class PlanError(Exception):
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__(f"{len(faults)} faults")
         self.faults = tuple(faults)
+
+
+def check_secret(site: Site, name: str, path: Path, faults: list[Fault]) -> None:
+    """A fault when the site declares no secret of that name."""
+    if name not in site.secrets:
+        hint = did_you_mean(name, site.secrets) or "declare it under 'secrets:' in site.yaml"
+        faults.append(Fault(path, "BF044", f"no secret '{name}'", hint))
 
 
 def written(host: ResolvedHost, paths: Sequence[Path]) -> Path:

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from bootforge.errors import did_you_mean
 from bootforge.model import Network, Nic, Route
 from bootforge.plan.faults import Fault
-from bootforge.plan.stack import DEFAULT_OPTIONS, check_stack, masters, physical_below
+from bootforge.plan.stack import DEFAULT_OPTIONS, all_below, check_stack, masters, parts_of, physical_below
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
@@ -34,10 +34,10 @@ def plan_nics(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[Nic,
     routed = _routed_nic(specs, install, faults)
     mtus = _mtus(specs, networks, faults)
     devices = _devices(specs, networks, RELEASES[host.release], faults)
-    nics = []
+    nics, ports = [], masters(specs)
     for name, spec in specs.items():
         network = networks.get(name)
-        has_ip = network is not None and name not in masters(specs) and spec.kind != "bmc"
+        has_ip = network is not None and name not in ports and spec.kind != "bmc"
         default = "dhcp" if has_ip and network and network.subnet else "none"
         method = spec.address.method if spec.address else default
         _check_nic(name, spec, network, method, faults)
@@ -92,6 +92,7 @@ def _networks(site: Site, host: ResolvedHost, faults: list[Fault]) -> dict[str, 
     """The network of each nic: its own, else that of the bond or bridge that it is a port of."""
     specs = host.spec.nics
     above = masters(specs)
+    used = {part for spec in specs.values() for part in parts_of(spec)}
     found: dict[str, Network] = {}
     for name, spec in specs.items():
         if spec.kind in ("physical", "bmc") and spec.mac is None:
@@ -106,7 +107,7 @@ def _networks(site: Site, host: ResolvedHost, faults: list[Fault]) -> dict[str, 
         elif network is not None and holder == name:
             hint = did_you_mean(network, site.networks) or "declare it under 'networks:' in site.yaml"
             faults.append(Fault(("nics", name, "network"), "BF021", f"no network '{network}'", hint))
-        elif network is None and spec.kind in ("physical", "bmc") and not _is_below(specs, name):
+        elif network is None and spec.kind in ("physical", "bmc") and name not in used:
             hint = "write 'network: NAME', or make it a port or parent of another nic"
             faults.append(Fault(("nics", name), "BF040", f"nic {name} is on no network", hint))
         elif network is None and spec.kind == "vlan" and spec.vlan is None:
@@ -117,10 +118,6 @@ def _networks(site: Site, host: ResolvedHost, faults: list[Fault]) -> dict[str, 
     return found
 
 
-def _is_below(specs: Mapping[str, NicSpec], name: str) -> bool:
-    return any(name == spec.parent or name in spec.ports for spec in specs.values())
-
-
 def _check_tags(specs: Mapping[str, NicSpec], networks: Mapping[str, Network], faults: list[Fault]) -> None:
     seen: dict[tuple[str | None, int], str] = {}
     for name, spec in sorted(specs.items()):
@@ -128,10 +125,12 @@ def _check_tags(specs: Mapping[str, NicSpec], networks: Mapping[str, Network], f
             continue
         own = networks[name].vlan if name in networks else None
         tag = spec.vlan or own
-        if tag is None:
+        if tag is None and name in networks:
             hint = "write 'vlan: 20' at the network or at the nic"
             what = f"vlan {name} has no tag, and network {spec.network} neither"
             faults.append(Fault(("nics", name, "network"), "BF049", what, hint))
+        elif tag is None:
+            continue
         elif own is not None and tag != own:
             what = f"vlan {name} has tag {tag}, but network {spec.network} has {own}"
             faults.append(Fault(("nics", name, "vlan"), "BF049", what, "drop 'vlan:', or correct the network"))
@@ -147,6 +146,7 @@ def _devices(
 
     A port or the parent of a VLAN is told to installers by name; where the site states none, dracut's ``ifname=``
     gives it the nic's (dracut.cmdline(7)), and older loaders cannot."""
+    used = {part for spec in specs.values() for part in parts_of(spec)}
     devices: dict[str, tuple[str, bool]] = {}
     for name in sorted(specs, key=lambda name: specs[name].kind == "vlan"):
         spec = specs[name]
@@ -162,7 +162,7 @@ def _devices(
         elif spec.kind == "physical" and release.nic_by_name:
             hint = "write the kernel's name, as in 'device: eth0'"
             faults.append(Fault(path, "BF040", f"{release.name}'s installer knows nics by name only", hint))
-        elif spec.kind == "physical" and _is_below(specs, name):
+        elif spec.kind == "physical" and name in used:
             devices[name] = name, True
             hint = "write the kernel's name of it, as in 'device: eth0'"
             if not release.dracut:
@@ -187,17 +187,12 @@ def _mtus(specs: Mapping[str, NicSpec], networks: Mapping[str, Network], faults:
     own = {name: spec.mtu or (networks[name].mtu if name in networks else None) for name, spec in specs.items()}
     mtus = {name: mtu for name, mtu in own.items() if mtu}
     for name in specs:
-        for part in _all_below(specs, name) if name in mtus else ():
+        for part in all_below(specs, name) if name in mtus else ():
             if specs[part].mtu and (specs[part].mtu or 0) < mtus[name]:
                 what = f"{part} has an MTU of {specs[part].mtu}, but {name}, which is made of it, has {mtus[name]}"
                 faults.append(Fault(("nics", part, "mtu"), "BF049", what, "frames must fit all the way down"))
             mtus[part] = max(mtus.get(part, 0), mtus[name])
     return mtus
-
-
-def _all_below(specs: Mapping[str, NicSpec], name: str) -> list[str]:
-    parts = [*specs[name].ports, *([specs[name].parent] if specs[name].parent else [])]
-    return [one for part in parts if part for one in (part, *_all_below(specs, part))]
 
 
 def _check_nic(name: str, spec: NicSpec, network: Network | None, method: str, faults: list[Fault]) -> None:

@@ -24,7 +24,7 @@ _KEYS = {
     "iscsi": ("physical", "bond", "vlan", "bridge"),
     "routes": ("physical", "bond", "vlan", "bridge"),
 }
-_MODES = ("balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb")
+BOND_MODES = ("balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb")
 # fmt: off
 _OPTIONS = {
     "bond": frozenset((
@@ -62,7 +62,6 @@ def check_stack(nics: Nics) -> list[Fault]:
             for name, spec in nics.items()
             if spec.parent in owner and spec.parent
         ]
-        faults += _cycles(nics)
     return faults
 
 
@@ -71,11 +70,24 @@ def masters(nics: Nics) -> dict[str, str]:
     return {port: name for name, spec in nics.items() for port in spec.ports}
 
 
+def parts_of(spec: NicSpec) -> tuple[str, ...]:
+    """The nics that one is directly made of."""
+    return (spec.parent,) if spec.parent else spec.ports
+
+
+def all_below(nics: Nics, name: str) -> list[str]:
+    """Every nic that one is made of. There is no circle: a kind is made of lower kinds only (``check_stack``)."""
+    return [one for part in parts_of(nics[name]) for one in (part, *all_below(nics, part))]
+
+
 def physical_below(nics: Nics, name: str) -> list[str]:
     """The physical nics that a nic is made of, itself included, sorted."""
-    spec = nics[name]
-    below = (spec.parent,) if spec.parent else spec.ports
-    return sorted(port for one in below for port in physical_below(nics, one)) if below else [name]
+    return sorted(one for one in (name, *all_below(nics, name)) if not parts_of(nics[one]))
+
+
+def is_bond_mode(word: str) -> bool:
+    """Whether the kernel's bonding driver has such a mode, by name or number."""
+    return word in BOND_MODES or re.fullmatch("[0-6]", word) is not None
 
 
 def _fault(name: str, at: Path, message: str, hint: str) -> Fault:
@@ -97,8 +109,8 @@ def _keys(name: str, spec: NicSpec) -> Iterator[Fault]:
             hint = did_you_mean(option, known) or f"known: {', '.join(sorted(known))}"
             yield _fault(name, ("options", option), f"no option '{option}' of a {spec.kind}", hint)
     mode = spec.options.get("mode", "active-backup")
-    if spec.kind == "bond" and mode not in _MODES and not re.fullmatch("[0-6]", mode):
-        hint = did_you_mean(mode, _MODES) or f"one of: {', '.join(_MODES)}"
+    if spec.kind == "bond" and not is_bond_mode(mode):
+        hint = did_you_mean(mode, BOND_MODES) or f"one of: {', '.join(BOND_MODES)}"
         yield _fault(name, ("options", "mode"), f"no mode '{mode}' of a bond", hint)
     primary = spec.options.get("primary")
     if spec.kind == "bond" and primary and primary not in spec.ports:
@@ -124,23 +136,3 @@ def _parts(nics: Nics, name: str, spec: NicSpec) -> Iterator[Fault]:
                 if given and given.method != "none":
                     what = f"{part} is a port of {name} and cannot have an address"
                     yield Fault(("nics", part, key), "BF049", what, f"give it to {name}")
-
-
-def _cycles(nics: Nics) -> Iterator[Fault]:
-    done: set[str] = set()
-    for start in sorted(nics):
-        trail: list[str] = []
-        stack = [(start, 0)]
-        while stack:
-            name, depth = stack.pop()
-            del trail[depth:]
-            if name in trail:
-                what = f"{name} is made of itself: {' of '.join([*trail[trail.index(name) :], name])}"
-                yield _fault(name, (), what, "break the circle")
-                return
-            if name in done:
-                continue
-            trail.append(name)
-            spec = nics[name]
-            stack += [(below, depth + 1) for below in ((spec.parent,) if spec.parent else spec.ports)]
-        done.update(trail)

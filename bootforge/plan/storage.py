@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from bootforge.errors import did_you_mean
 from bootforge.model import Nic, Path
 from bootforge.model_storage import ArrayPath, ArrayPlan, ChapPlan, Iface, StoragePlan, VolumePlan
-from bootforge.plan.faults import Fault
+from bootforge.plan.faults import Fault, check_secret
 from bootforge.plan.volumes import check_volumes
 from bootforge.releases import RELEASES
 from bootforge.resolve import ResolvedHost
@@ -154,9 +154,8 @@ def _chap(site: Site, host: ResolvedHost, faults: list[Fault]) -> ChapPlan | Non
     if chap is None:
         return None
     for key, name in (("secret", chap.secret), ("mutual_secret", chap.mutual_secret)):
-        if name is not None and name not in site.secrets:
-            hint = did_you_mean(name, site.secrets) or "declare it under 'secrets:' in site.yaml"
-            faults.append(Fault(("chap", key), "BF044", f"no secret '{name}'", hint))
+        if name is not None:
+            check_secret(site, name, ("chap", key), faults)
     if (chap.mutual_user is None) != (chap.mutual_secret is None):
         there, missing = ("mutual_user", "mutual_secret") if chap.mutual_user else ("mutual_secret", "mutual_user")
         what = f"chap has '{there}' without '{missing}'"

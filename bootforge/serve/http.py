@@ -291,14 +291,14 @@ def _is_planned(plan: Plan) -> bool:
 
 def _sealed(server: Server, served: Served, artifact: Artifact, plan: Plan, decision: Decision) -> bytes:
     assert decision.grant is not None
-    return seal(artifact, make_grant(plan, decision.grant.id, server.key, served, decision.grant.wipe), served.vault)
+    return seal(artifact, make_grant(plan, decision.grant.id, server.key, served, decision.grant.wiped), served.vault)
 
 
-def make_grant(plan: Plan, grant_id: str, key: ServerKey, served: Served, wipe: str = "") -> Grant:
+def make_grant(plan: Plan, grant_id: str, key: ServerKey, served: Served, wipe: tuple[str, ...] = ()) -> Grant:
     """The grant as ``seal`` needs it; its URL is that of the server as the installer sees it."""
     token = key.token(grant_id)
     url = f"{plan.server}{kickstart_path(plan.host.text, token)}"
-    return Grant(plan.host.text, token, url, served.generation.site.revision, tuple(filter(None, wipe.split(","))))
+    return Grant(plan.host.text, token, url, served.generation.site.revision, wipe)
 
 
 def _mismatch(plan: Plan) -> str:

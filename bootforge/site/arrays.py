@@ -11,7 +11,7 @@ from bootforge.errors import Problem, did_you_mean
 from bootforge.model import Origin, Path, dotted
 from bootforge.model_storage import Portal
 from bootforge.site.kinds import Model, Struct, kind_of_model
-from bootforge.site.layer import Merged, flatten, merge
+from bootforge.site.layer import Merged, flatten, merge, no_weaker
 from bootforge.site.scalars import AsSet, Count, Name
 from bootforge.site.scalars_network import PortalText
 from bootforge.site.scalars_storage import Fabric, Percent, Product, Vendor
@@ -84,9 +84,7 @@ def read_arrays(node: Node | None, problems: list[Problem]) -> tuple[Mapping[str
         return {}, Merged()
     names = Struct({entry.key: ARRAY for entry in node.entries})
     layer = flatten(node, names, FILE, node.origin, problems)
-    for operator in (*layer.replaces.values(), *layer.removes.values()):
-        message = "'!:' and '-:' mean nothing here: no weaker layer exists"
-        problems.append(Problem(operator.origin, "BF014", message, "drop the suffix"))
+    problems += [no_weaker(operator.origin) for operator in (*layer.replaces.values(), *layer.removes.values())]
     merged = merge(Merged(), [layer])
     found = typed(ArraysFile, merged, node.origin, problems)
     return (dict(sorted(found.root.items())) if found else {}), merged

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from bootforge.errors import Problem
+from bootforge.errors import Problem, told
 from bootforge.model import Origin
 from bootforge.site.kinds import Keyed, Struct, kind_of_model
-from bootforge.site.layer import Layer, Merged, flatten
+from bootforge.site.layer import Layer, Merged, flatten, no_weaker
 from bootforge.site.ranges import RangeError, in_values, layers, names
 from bootforge.site.scalars import parse_host
 from bootforge.site.schema import HostSpec
@@ -52,10 +52,7 @@ def read_hosts(trees: Iterable[tuple[Node | None, str]], problems: list[Problem]
 
 def _entries(node: Node | None, file: str, problems: list[Problem]) -> tuple[Entry, ...]:
     if isinstance(node, Map):
-        for entry in node.entries:
-            if entry.op != "set":
-                message = "'!:' and '-:' mean nothing here: no weaker layer exists"
-                problems.append(Problem(entry.origin, "BF014", message, "drop the suffix"))
+        problems += [no_weaker(entry.origin) for entry in node.entries if entry.op != "set"]
         return node.entries
     if node is not None and not isinstance(node, Bad):
         hint = "write 'NAME: {...}' lines"
@@ -72,8 +69,7 @@ def _read_entry(entry: Entry, hosts: Hosts, problems: list[Problem]) -> None:
         problems.append(Problem(entry.at(error.at), "BF029", str(error), error.hint))
         return
     except ValueError as error:
-        message, _, hint = str(error).partition("; ")
-        problems.append(Problem(entry.origin, "BF015", message, hint))
+        problems.append(Problem(entry.origin, "BF015", *told(error)))
         return
     if taken := [name for name in found if name in hosts.layers]:
         first = hosts.layers[taken[0]]
@@ -114,8 +110,7 @@ def read_locks(node: Node | None, problems: list[Problem]) -> dict[str, Layer]:
         try:
             parse_host(entry.key)
         except ValueError as error:
-            message, _, hint = str(error).partition("; ")
-            problems.append(Problem(entry.origin, "BF015", message, hint))
+            problems.append(Problem(entry.origin, "BF015", *told(error)))
             continue
         layer = flatten(entry.node, LOCK, "lock", entry.origin, problems)
         forced = [said for said in layer.says.values() if said.op == "force"]

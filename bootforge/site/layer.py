@@ -57,6 +57,12 @@ class Merged:
         return fallback
 
 
+def no_weaker(origin: Origin) -> Problem:
+    """A suffix where it means nothing."""
+    message = "'!:' and '-:' mean nothing here: no weaker layer exists"
+    return Problem(origin, "BF014", message, "drop the suffix")
+
+
 def nest(values: Mapping[Path, Assertion]) -> dict[str, Any]:
     """Assertions by path as nested dicts of their values."""
     root: dict[str, Any] = {}

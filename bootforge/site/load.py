@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 
-from bootforge.errors import Problem, SiteError, UsageError, did_you_mean
+from bootforge.errors import Problem, SiteError, UsageError, did_you_mean, told
 from bootforge.model import Origin
 from bootforge.naming import Pattern, compile_pattern
 from bootforge.releases import RELEASES
@@ -16,7 +16,7 @@ from bootforge.site.arrays import ArraySpec, array_problems, read_arrays
 from bootforge.site.files import read_files, revision, stray_files
 from bootforge.site.hosts import host_problems, read_hosts, read_locks, typed_alone
 from bootforge.site.kinds import kind_of_model
-from bootforge.site.layer import Layer, Merged, flatten, merge
+from bootforge.site.layer import Layer, Merged, flatten, merge, no_weaker
 from bootforge.site.repos import read_repos
 from bootforge.site.scalars import parse_name
 from bootforge.site.schema import (
@@ -183,7 +183,7 @@ class _Loader:
         )
         hosts = read_hosts(((tree, file) for _, tree, file in self.named("hosts")), self.problems)
         assigns, rules = self.rule_file()
-        repos, said = read_repos(self.tree("repos.yaml"), self.files, self.problems, self.no_weaker)
+        repos, said = read_repos(self.tree("repos.yaml"), self.files, self.problems)
         arrays, array_origins = read_arrays(self.tree("arrays.yaml"), self.problems)
         site = Site(
             root=self.root,
@@ -233,20 +233,14 @@ class _Loader:
         rest = Map(tuple(entry for entry in tree.entries if entry.key != "defaults"), tree.origin)
         layer = flatten(rest, kind_of_model(SiteFile), "site.yaml", tree.origin, self.problems, beside=("defaults",))
         forced = (said for said in layer.says.values() if said.op == "force")
-        for operator in (*layer.replaces.values(), *layer.removes.values(), *forced):
-            self.no_weaker(operator.origin)
+        operators = (*layer.replaces.values(), *layer.removes.values(), *forced)
+        self.problems += [no_weaker(operator.origin) for operator in operators]
         merged = merge(Merged(), [layer])
         return typed(SiteFile, merged, tree.origin, self.problems), merged, defaults
 
     def plain_keys(self, entries: Iterable[Entry]) -> None:
         """Keys that are read as they stand, so that a suffix would go unnoticed."""
-        for entry in entries:
-            if entry.op != "set":
-                self.no_weaker(entry.origin)
-
-    def no_weaker(self, origin: Origin) -> None:
-        message = "'!:' and '-:' mean nothing here: no weaker layer exists"
-        self.fault(origin, "BF014", message, "drop the suffix")
+        self.problems += [no_weaker(entry.origin) for entry in entries if entry.op != "set"]
 
     def named(self, directory: str) -> Iterable[tuple[str, Node | None, str]]:
         for name in self.files:
@@ -265,7 +259,7 @@ class _Loader:
         try:
             parse_name(name)
         except ValueError as error:
-            self.fault(Origin(file), "BF015", *_told(error))
+            self.fault(Origin(file), "BF015", *told(error))
         beside = ProfileHead.model_fields if title.startswith("profile ") else ()
         layer = flatten(
             node, HOST, title, Origin(file), self.problems, only=SETTINGS, elsewhere=_DECIDED, beside=beside
@@ -297,7 +291,7 @@ class _Loader:
             try:
                 patterns.append(compile_pattern(source, alphabets))
             except ValueError as error:
-                self.fault(origins.values[("names",)].items[index], "BF016", *_told(error, "name pattern: "))
+                self.fault(origins.values[("names",)].items[index], "BF016", *told(error, "name pattern: "))
         return tuple(patterns)
 
     def rule_file(self) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
@@ -370,9 +364,3 @@ def same_names(rules: Iterable[Rule]) -> Iterable[Problem]:
         if at != rule.layer.origin:
             message = f"a second {rule.name}; the first is at {at}"
             yield Problem(rule.layer.origin, "BF027", message, "rename one: messages and 'explain' tell rules by name")
-
-
-def _told(error: ValueError, before: str = "") -> tuple[str, str]:
-    """The message and the hint of a reader's complaint."""
-    message, _, hint = str(error).partition("; ")
-    return before + message, hint

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from bootforge.errors import Problem, did_you_mean
 from bootforge.model import Origin
 from bootforge.site.kinds import kind_of_model
-from bootforge.site.layer import Merged, flatten, merge
+from bootforge.site.layer import Merged, flatten, merge, no_weaker
 from bootforge.site.schema_system import ReposFile, RepoSpec
 from bootforge.site.tree import Bad, Entry, Map, Node, Text
 from bootforge.site.values import typed
@@ -16,12 +16,11 @@ FILE = Origin("repos.yaml")
 
 
 def read_repos(
-    node: Node | None, files: Mapping[str, bytes], problems: list[Problem], no_weaker: Callable[[Origin], None]
+    node: Node | None, files: Mapping[str, bytes], problems: list[Problem]
 ) -> tuple[Mapping[str, RepoSpec], Merged]:
     """The repositories of the file, which stand at its top as if below ``repos:``, and where each is written.
 
-    ``{fact}`` may stand in their URLs: which facts there are depends on the host. ``no_weaker`` is told of every
-    suffix, because no weaker layer exists."""
+    ``{fact}`` may stand in their URLs: which facts there are depends on the host."""
     if node is not None and not isinstance(node, Map):
         if not isinstance(node, Bad) and not (isinstance(node, Text) and node.empty):
             hint = "write 'NAME: {url: ...}'"
@@ -30,8 +29,8 @@ def read_repos(
     tree = Map((Entry("repos", "set", FILE, node),), FILE) if node else Map((), FILE)
     layer = flatten(tree, kind_of_model(ReposFile), "repos.yaml", FILE, problems)
     suffixed = [entry.origin for entry in (node.entries if node else ()) if entry.op != "set"]
-    for origin in (*suffixed, *(said.origin for said in (*layer.replaces.values(), *layer.removes.values()))):
-        no_weaker(origin)
+    suffixed += [said.origin for said in (*layer.replaces.values(), *layer.removes.values())]
+    problems += map(no_weaker, suffixed)
     merged = merge(Merged(), [layer])
     found = typed(ReposFile, merged, FILE, problems, alone=True)
     repos = found.repos if found else {}

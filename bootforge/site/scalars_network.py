@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeVar
 
 from bootforge.addr import Mac, parse_mac
 from bootforge.model_storage import Portal
 from bootforge.site.kinds import HEX
 from bootforge.site.scalars import COUNT, matching, scalar, with_facts
+
+N = TypeVar("N", IPv4Network, IPv6Network, IPv4Network | IPv6Network)
 
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~:@!&()*+,=%/-]*)?")
 _SERVER = re.compile(r"http://[0-9.]+(:[1-9][0-9]{0,4})?")
@@ -84,16 +86,21 @@ def parse_mirror(text: str) -> str:
     return text
 
 
+def _in_its_one_form(text: str, read: Callable[..., N], what: str, example: str) -> N:
+    """A network without bits of a host, and written as it is printed."""
+    try:
+        network = read(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{text!r} is not {what}; write it as in {example}") from None
+    if str(network) != text:
+        raise ValueError(f"{text!r} is not how a {what.split()[-1]} is written; write {network}")
+    return network
+
+
 def _subnet(text: str) -> IPv4Network:
     if "/" not in text:
         raise ValueError(f"{text!r} has no prefix length; write it as in 10.2.0.0/20")
-    try:
-        subnet = IPv4Network(text, strict=False)
-    except ValueError:
-        raise ValueError(f"{text!r} is not an IPv4 subnet; write it as in 10.2.0.0/20") from None
-    if str(subnet) != text:
-        raise ValueError(f"{text!r} is not how a subnet is written; write {subnet}")
-    return subnet
+    return _in_its_one_form(text, IPv4Network, "an IPv4 subnet", "10.2.0.0/20")
 
 
 def _address(text: str) -> IPv4Address:
@@ -105,13 +112,7 @@ def _address(text: str) -> IPv4Address:
 
 
 def _subnet6(text: str) -> IPv6Network:
-    try:
-        subnet = IPv6Network(text, strict=False)
-    except ValueError:
-        raise ValueError(f"{text!r} is not an IPv6 subnet; write it as in 2001:db8:2::/64") from None
-    if str(subnet) != text:
-        raise ValueError(f"{text!r} is not how a subnet is written; write {subnet}")
-    return subnet
+    return _in_its_one_form(text, IPv6Network, "an IPv6 subnet", "2001:db8:2::/64")
 
 
 def _address6(text: str) -> IPv6Address:
@@ -130,14 +131,8 @@ def parse_any_address(text: str) -> IPv4Address | IPv6Address:
 
 
 def parse_prefix(text: str) -> str:
-    """A destination of either family, in the one form in which it is written."""
-    try:
-        prefix = ip_network(text, strict=False)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a destination; write it as in 10.50.0.0/16") from None
-    if str(prefix) != text:
-        raise ValueError(f"{text!r} is not how a destination is written; write {prefix}")
-    return text
+    """A destination of either family."""
+    return str(_in_its_one_form(text, ip_network, "a destination", "10.50.0.0/16"))
 
 
 class Addressing(NamedTuple):

@@ -70,6 +70,11 @@ class GrantRow:
     report_at: float | None = None
     wipe: str = ""
 
+    @property
+    def wiped(self) -> tuple[str, ...]:
+        """The names in ``wipe``."""
+        return tuple(self.wipe.split(",")) if self.wipe else ()
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

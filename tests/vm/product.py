@@ -48,5 +48,5 @@ def kickstart_digest(host: str) -> str:
     store = open_store(url)
     [status] = store.status([host])
     store.close()
-    grant = make_grant(served.generation.plan(host), status.grant.id, server_key(url), served, status.grant.wipe)
+    grant = make_grant(served.generation.plan(host), status.grant.id, server_key(url), served, status.grant.wiped)
     return hashlib.sha256(seal(served.generation.artifact(host, "kickstart"), grant, served.vault)).hexdigest()
