@@ -2,7 +2,7 @@
 
 ``Site`` lives with its loader (site/load.py) and ``ResolvedHost`` with its resolver (resolve.py),
 because both hold the schema's types; everything that a plan, a renderer or the edge exchanges is here,
-in words.py and in model_storage.py.
+in words.py, in model_storage.py and in model_steps.py.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from typing import Literal
 
 from bootforge.addr import Mac
+from bootforge.model_steps import Step
 from bootforge.model_storage import DiskPlan, StoragePlan
-from bootforge.words import Arg, BootArg, Call, HostName, KsCommand, Package, Slot, tell_plainly
+from bootforge.words import BootArg, Call, HostName, KsCommand, Package, Slot, tell_plainly
 
 Path = tuple[str, ...]
 """A place in a host's specification: ``('nics', 'lan', 'mac')``; an element of a set is a step as well."""
@@ -181,20 +182,6 @@ class DomainPlan:
     on: str | None
     candidates: tuple[str, ...]
     autostart: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One idempotent action of the bootstrap: a call of the library function ``bf_<fn>``.
-
-    ``path`` is the place of the specification that asked for it.
-    """
-
-    id: str
-    fn: str
-    args: tuple[Arg, ...]
-    phases: tuple[str, ...]
-    path: Path
 
 
 LocalBoot = Literal["exit-1", "exit", "sanboot"]

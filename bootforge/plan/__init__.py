@@ -32,6 +32,7 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
     storage = plan_storage(site, host, nics, faults)
     domain = plan_domain(host, nics, faults)
     check_machine(host, faults)
+    steps = plan_steps(site, host, nics, install.disks, faults)
     if faults:
         raise PlanError(faults)
     return Plan(
@@ -45,6 +46,6 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
         install=install,
         storage=storage,
         domain=domain,
-        steps=plan_steps(host.name, nics, install.disks),
+        steps=steps,
         local_boot=host.spec.machine.local_boot,
     )

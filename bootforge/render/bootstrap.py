@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from bootforge.errors import RenderError
 from bootforge.model import Artifact, Plan
+from bootforge.model_steps import Step
+from bootforge.plan.digest import plan_digest
 from bootforge.plan.steps import stamp
+from bootforge.releases import RELEASES
 from bootforge.render.engine import Engine
 from bootforge.render.slots import make_artifact
+from bootforge.words import Call
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A step, and the call of the frame before it."""
+
+    frame: Call
+    step: Step
 
 
 def render_bootstrap(plan: Plan, engine: Engine) -> Artifact:
     """The bootstrap script. Raises RenderError when a template put a slot into it."""
-    text = engine.render("bootstrap/main.sh.j2", host=plan.host, steps=(*plan.steps, stamp(plan)))
+    steps = (*plan.steps, stamp(plan, engine.library))
+    text = engine.render(
+        "bootstrap/main.sh.j2",
+        host=plan.host,
+        init="systemd" if RELEASES[plan.release].systemd else "sysv",
+        plan=plan_digest(plan),
+        files=tuple(step.whole for step in steps if step.whole),
+        steps=tuple(_Row(_frame(step), step) for step in steps),
+    )
     artifact = make_artifact("bootstrap", "text/x-shellscript; charset=utf-8", text)
     if artifact.slots:
         raise RenderError(f"{plan.host}: the bootstrap has the slot {artifact.slots[0].slot}", "it must have none")
     return artifact
+
+
+def _frame(step: Step) -> Call:
+    """The call of bf_step, which the library's frame.sh explains."""
+    flags = " ".join(word for word, on in (("whole", step.whole), ("watch", step.watch)) if on)
+    return Call("step", (step.id, " ".join(step.phases), flags, " ".join(step.needs), " ".join(step.notify)))

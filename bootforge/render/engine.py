@@ -29,6 +29,7 @@ from bootforge.model import Origin
 from bootforge.render.slots import FILTERS, Quoted
 from bootforge.resources import shipped_texts
 
+_LIBRARY = ("bootstrap/", "install/common.sh")
 _STRUCTURE = (nodes.Template, nodes.Block, nodes.TemplateData)
 
 
@@ -50,7 +51,8 @@ class _Loader(BaseLoader):
 
 
 class Engine:
-    """Compiled templates of one generation; ``digest`` is that of their texts."""
+    """Compiled templates of one generation; ``digest`` is that of their texts, ``library`` that of the texts that a
+    bootstrap is made of."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         """``files``: a site's files; those below templates/ override shipped ones of the same name, and may
@@ -61,7 +63,9 @@ class Engine:
             if name.startswith("templates/")
         }
         texts = {**{f"shipped/{name}": text for name, text in shipped_texts("templates").items()}, **own}
-        self.digest = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()
+        self.digest = _digest(texts)
+        library = {name.removeprefix("shipped/"): text for name, text in texts.items()} | own
+        self.library = _digest({name: text for name, text in library.items() if name.startswith(_LIBRARY)})
         self.environment = ImmutableSandboxedEnvironment(
             loader=_Loader(own),
             undefined=StrictUndefined,
@@ -102,6 +106,10 @@ class Engine:
             raise
         except Exception as error:
             raise RenderError(f"template {name}: {error}", "correct the template") from error
+
+
+def _digest(texts: Mapping[str, str]) -> str:
+    return hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()
 
 
 def template_problems(environment: Environment, source: str, file: str) -> Iterator[Problem]:

@@ -15,11 +15,13 @@ from collections.abc import Callable
 from functools import partial
 
 from bootforge.errors import RenderError
-from bootforge.model import Artifact, SlotUse, Step
+from bootforge.model import Artifact, SlotUse
+from bootforge.model_steps import Step
 from bootforge.words import Arg, BootArg, Call, DiskNames, KsCommand, KsOption, Package, Slot
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MARKER = re.compile("\x02([a-z]+)\x1f([a-z][a-z0-9_.:-]*)\x1f([a-z0-9$,]*)\x03")
+_NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _IPXE = re.compile(r"[A-Za-z0-9._~:/?=@,+%&()\[\]*!-]+")
 _PACKAGE = re.compile(r"(@\^?)?[A-Za-z0-9][A-Za-z0-9_.+-]*")
 _KERNEL_WORD = re.compile(r"[!#-&(-\[\]-~]+")
@@ -136,8 +138,18 @@ def _shell_text(text: str) -> str:
 
 
 def _call(call: Step | Call) -> Quoted:
-    """A call of a library function: ``bf_hostname web01.example.com``."""
-    return Quoted(" ".join([f"bf_{call.fn}", *(_word("sh", arg) for arg in call.args)]))
+    """A call of a library function: ``bf_hostname web01.example.com``; what a step has for its standard input follows
+    as a here-document, which ends with a line that its own content decides."""
+    line = " ".join([f"bf_{call.fn}", *(_word("sh", arg) for arg in call.args)])
+    content = call.content if isinstance(call, Step) else None
+    if content is None:
+        return Quoted(line)
+    if found := _NOT_TEXT.search(content):
+        raise RenderError(f"a file's content has the control character {found[0]!r}", "a package can bring it")
+    if content and not content.endswith("\n"):
+        content += "\n"
+    end = f"BF_{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+    return Quoted(f"{line} <<'{end}'\n{content}{end}")
 
 
 FILTERS: dict[str, Callable[..., Quoted]] = {

@@ -38,7 +38,7 @@ ROWS = (
     ("naming", "rules", "releases"),
     ("errors",),
     ("model",),
-    ("model_storage",),
+    ("model_storage", "model_steps"),
     ("words",),
     ("addr", "resources"),
 )

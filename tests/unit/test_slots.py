@@ -12,7 +12,7 @@ import pytest
 
 from bootforge.addr import Mac
 from bootforge.errors import RenderError, SiteError
-from bootforge.model import Step
+from bootforge.model_steps import Step
 from bootforge.render.engine import Engine
 from bootforge.render.slots import FILTERS, QUOTERS, Quoted, make_artifact
 from bootforge.words import WIPED, BootArg, Call, DiskNames, HostName, KsCommand, KsOption, Package, Slot
@@ -56,7 +56,7 @@ ROOT_SLOT = Slot("secret:root", ("$6$", "$y$"))
         ("dnsmasq", "10.2.0.5", "10.2.0.5"),
         ("comment", "a 'b' $c", "a 'b' $c"),
         ("call", Call("user", ("db", 5000, "it's")), """bf_user db 5000 'it'"'"'s'"""),
-        ("call", Step("hostname", "hostname", (HostName("a.b"), "x y"), (), ()), "bf_hostname a.b 'x y'"),
+        ("call", Step("hostname", "hostname", (HostName("a.b"), "x y"), ()), "bf_hostname a.b 'x y'"),
     ],
 )
 def test_a_value_in_its_grammar(grammar: str, value: object, text: str) -> None:

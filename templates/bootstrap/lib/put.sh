@@ -1,44 +1,175 @@
-# The one write primitive. Nothing else in the bootstrap writes a file.
+# What changes a machine. Nothing else in the bootstrap writes: files by bf_put, everything that is not a file by
+# bf_act. Both ask bf_change first, which is where --check ends and where handlers are marked.
 
-# bf_put PATH MODE <CONTENT: makes PATH a regular file of that mode with the content of standard input, or leaves
-# it alone if it is that already. Never at the end of a pipe: bf_status would be lost with the subshell. A reader sees the old file or the new one, never a part. BF_ROOT is prefixed.
+# bf_change WHAT: whether WHAT is to be changed now. With --check it is only told; else the handlers that the step owes
+# are marked before anything is touched.
+bf_change() {
+    bf_note "$1"
+    if [ -n "$bf_dry" ]; then
+        bf_due="$bf_due $bf_notify" bf_status=would
+        return 1
+    fi
+    # shellcheck disable=SC2086 # names of handlers have no blanks
+    if ! bf_owe $bf_notify; then
+        bf_note "its handlers cannot be marked" && bf_status=failed
+        return 1
+    fi
+    [ "$bf_status" = failed ] || bf_status=changed
+}
+
+# bf_act WHAT COMMAND...: changes what is not a file. COMMAND is run, for two minutes at most, unless bf_change says no.
+# What it says when it fails is told.
+bf_act() {
+    bf_change "$1" || return 0
+    shift
+    bf_answer=$(bf_within 120 "$@" 2>&1) && return 0
+    bf_status=failed
+    bf_note "failed: ${bf_answer##*"$bf_newline"}"
+    return 1
+}
+
+# bf_within SECONDS COMMAND...: COMMAND, ended when it takes longer; EL5 has no timeout(1).
+bf_within() {
+    bf_seconds=$1
+    shift
+    "$@" <&0 &
+    bf_child=$!
+    (
+        bf_nap=
+        trap 'kill $bf_nap; exit' TERM
+        sleep "$bf_seconds" &
+        bf_nap=$!
+        wait "$bf_nap" || exit
+        kill -TERM "$bf_child" && sleep 5 && kill -KILL "$bf_child"
+    ) >/dev/null 2>&1 3>&- </dev/null &
+    bf_watch=$!
+    wait "$bf_child"
+    bf_ended=$?
+    kill "$bf_watch" 2>/dev/null
+    wait "$bf_watch" 2>/dev/null
+    return "$bf_ended"
+}
+
+# bf_put PATH MODE OWNER <CONTENT: makes PATH a file of that content, mode (octal, no leading zero) and owner
+# (USER:GROUP), or leaves it alone if it is that already. A reader sees the old file or the new one, never a part. Never
+# at the end of a pipe: bf_status would be lost with the subshell. BF_ROOT is prefixed.
 bf_put() {
-    bf_path=${BF_ROOT-}$1 bf_mode=$2
+    bf_path=${BF_ROOT-}$1 bf_mode=$2 bf_owner=$3
     bf_content=$(cat && echo .) || return 1
     bf_content=${bf_content%.}
-    if [ -f "$bf_path" ] && [ ! -L "$bf_path" ] && [ "$(stat -c %a "$bf_path")" = "$bf_mode" ] &&
-        printf %s "$bf_content" | cmp -s - "$bf_path"; then
-        return 0
+    bf_same=
+    if [ -f "$bf_path" ] && [ ! -L "$bf_path" ] && printf %s "$bf_content" | cmp -s - "$bf_path"; then
+        [ "$(stat -c '%a %U:%G' "$bf_path")" != "$bf_mode $bf_owner" ] || return 0
+        bf_same=1
+    elif [ -d "$bf_path" ] && [ ! -L "$bf_path" ]; then
+        bf_fail "$1 is a directory"
+        return
     fi
-    if [ -n "$bf_check" ]; then
-        bf_status=would bf_text="$bf_text $1"
-        return 0
-    fi
-    bf_new=$bf_path.bf-new
-    if mkdir -p "${bf_path%/*}" && rm -f "$bf_new" && (umask 077 && printf %s "$bf_content" >"$bf_new") &&
-        chmod "$bf_mode" "$bf_new" && bf_label "$bf_path" "$bf_new" &&
-        mv -f "$bf_new" "$bf_path"; then
-        bf_status=changed bf_text="$bf_text $1"
+    [ -z "$bf_diff" ] || [ -n "$bf_same" ] || bf_show "$1"
+    bf_change "$1${bf_same:+ (mode, owner)}" || return 0
+    bf_new=${bf_path%/*}/.${bf_path##*/}.bf-new
+    if mkdir -p "${bf_path%/*}/" && bf_backup "$bf_path" "$1" && rm -f "$bf_new" &&
+        (umask 077 && printf %s "$bf_content" >"$bf_new") && chown "$bf_owner" "$bf_new" &&
+        chmod "$bf_mode" "$bf_new" && bf_label "$bf_path" "$bf_new" && bf_replace "$bf_new" "$bf_path"; then
         return 0
     fi
     rm -f "$bf_new"
-    bf_text="$1 could not be written"
-    return 1
+    bf_fail "$1 could not be written"
+} 2>/dev/null
+
+# bf_replace NEW PATH: mv(1) would put NEW into the directory that a link leads to.
+bf_replace() {
+    [ ! -d "$2" ] || rm -f "$2" || return 1
+    mv -f "$1" "$2"
+}
+
+# bf_show PATH: how bf_content differs from what is there, for --diff. What not everybody may read is not shown.
+bf_show() {
+    case $bf_mode in
+    *[4567]) ;;
+    *)
+        bf_say "diff$bf_tab$bf_tab$bf_id$bf_tab$1: not shown, because not everybody may read it"
+        return 0
+        ;;
+    esac
+    bf_was=$bf_path
+    [ -f "$bf_was" ] || bf_was=/dev/null
+    printf %s "$bf_content" | diff -u -L "$1" -L "$1" "$bf_was" - | while IFS= read -r bf_line; do
+        bf_say "diff$bf_tab$bf_tab$bf_id$bf_tab$bf_line"
+    done
+}
+
+# bf_backup FILE NAME: keeps the last three of what stood at NAME.
+bf_backup() {
+    [ -f "$1" ] && [ ! -L "$1" ] || return 0
+    bf_kept=${2#/}
+    while :; do
+        case $bf_kept in
+        */*) bf_kept=${bf_kept%%/*}%${bf_kept#*/} ;;
+        *) break ;;
+        esac
+    done
+    bf_kept=$bf_state/backup/$bf_kept
+    [ ! -e "$bf_kept.2" ] || mv -f "$bf_kept.2" "$bf_kept.3" || return 1
+    [ ! -e "$bf_kept.1" ] || mv -f "$bf_kept.1" "$bf_kept.2" || return 1
+    cp -p "$1" "$bf_kept.1"
 }
 
 # bf_label PATH NEW: gives NEW the SELinux label that PATH will need; where SELinux is off, nothing.
 bf_label() {
+    [ -e /sys/fs/selinux/enforce ] || [ -e /selinux/enforce ] || return 0
     bf_context=$(matchpathcon -n "$1" 2>/dev/null) && chcon "$bf_context" "$2" 2>/dev/null
     return 0
 }
 
-# bf_sha256 FILE: sets bf_sum to its SHA-256 in hex. EL5 may have no sha256sum. No pipe: it would hide a failure.
-bf_sha256() {
-    if command -v sha256sum >/dev/null; then
-        bf_sum=$(sha256sum <"$1") || return 1
-    else
-        bf_sum=$(openssl dgst -sha256 <"$1") || return 1
+# bf_directory PATH MODE OWNER: makes PATH a directory; what is in it is left alone.
+bf_directory() {
+    bf_path=${BF_ROOT-}$1
+    if [ -e "$bf_path" ] || [ -L "$bf_path" ]; then
+        if [ -L "$bf_path" ] || [ ! -d "$bf_path" ]; then
+            bf_fail "$1 is no directory"
+            return
+        fi
+        [ "$(stat -c '%a %U:%G' "$bf_path")" != "$2 $3" ] || return 0
     fi
-    bf_sum=${bf_sum##*= }
-    bf_sum=${bf_sum%% *}
+    bf_change "$1" || return 0
+    if mkdir -p "$bf_path" && chown "$3" "$bf_path" && chmod "$2" "$bf_path" && bf_label "$bf_path" "$bf_path"; then
+        return 0
+    fi
+    bf_fail "$1 could not be made"
+} 2>/dev/null
+
+# bf_link PATH TARGET: makes PATH a symbolic link to TARGET, also in place of a file, but never of a directory.
+bf_link() {
+    bf_path=${BF_ROOT-}$1
+    [ ! -L "$bf_path" ] || [ "$(readlink "$bf_path")" != "$2" ] || return 0
+    if [ -d "$bf_path" ] && [ ! -L "$bf_path" ]; then
+        bf_fail "$1 is a directory"
+        return
+    fi
+    bf_change "$1" || return 0
+    bf_new=${bf_path%/*}/.${bf_path##*/}.bf-new
+    if mkdir -p "${bf_path%/*}/" && bf_backup "$bf_path" "$1" && rm -f "$bf_new" && ln -s "$2" "$bf_new" &&
+        bf_replace "$bf_new" "$bf_path"; then
+        return 0
+    fi
+    rm -f "$bf_new"
+    bf_fail "$1 could not be made"
+} 2>/dev/null
+
+# bf_absent PATH: removes a file or link, or a directory that is empty.
+bf_absent() {
+    bf_path=${BF_ROOT-}$1
+    [ -e "$bf_path" ] || [ -L "$bf_path" ] || return 0
+    bf_change "$1 (removed)" || return 0
+    if [ -d "$bf_path" ] && [ ! -L "$bf_path" ]; then
+        rmdir "$bf_path" || bf_fail "$1 is a directory that is not empty"
+    elif ! bf_backup "$bf_path" "$1" || ! rm -f "$bf_path"; then
+        bf_fail "$1 could not be removed"
+    fi
+} 2>/dev/null
+
+# bf_to_kernel FILE VALUE: a setting below /proc or /sys, by bf_act.
+bf_to_kernel() {
+    printf '%s\n' "$2" >"$1"
 }

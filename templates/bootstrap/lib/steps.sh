@@ -1,18 +1,18 @@
 # Steps. The first comment line of each is its signature.
 
+# bf_file PATH MODE OWNER <CONTENT: a whole file.
+bf_file() {
+    bf_put "$1" "$2" "$3"
+}
+
 # bf_hostname NAME: the host's own name, in /etc/hostname and, outside an installer, in the kernel.
 bf_hostname() {
-    bf_put /etc/hostname 644 <<EOF || return 1
+    bf_put /etc/hostname 644 root:root <<EOS || return 1
 $1
-EOF
-    [ "$bf_phase" = run ] && [ -z "${BF_ROOT-}" ] || return 0
-    [ "$(cat /proc/sys/kernel/hostname)" != "$1" ] || return 0
-    if [ -n "$bf_check" ]; then
-        bf_status=would bf_text="$bf_text kernel"
-    else
-        echo "$1" >/proc/sys/kernel/hostname || return 1
-        bf_status=changed bf_text="$bf_text kernel"
-    fi
+EOS
+    [ "$bf_phase" != install ] && [ -z "${BF_ROOT-}" ] || return 0
+    { read -r bf_running </proc/sys/kernel/hostname; } 2>/dev/null
+    [ "$bf_running" = "$1" ] || bf_act "the kernel's name" bf_to_kernel /proc/sys/kernel/hostname "$1"
 }
 
 # bf_nic_names MAC NAME...: udev keeps the names that the installer gave to nics by ifname=. A VLAN or bond has the
@@ -25,7 +25,7 @@ bf_nic_names() {
 '
         shift 2
     done
-    bf_put /etc/udev/rules.d/70-persistent-net.rules 644 <<EOF
+    bf_put /etc/udev/rules.d/70-persistent-net.rules 644 root:root <<EOF
 # Written by Bootforge; changes are lost.
 ${bf_rules%?}
 EOF
@@ -61,28 +61,25 @@ bf_tag() {
     case ,$bf_now, in
     *",$bf_own,"* | *",$bf_own "*) return 0 ;;
     esac
-    if [ -n "$bf_check" ]; then
-        bf_status=would bf_text="$bf_text $bf_what"
-    elif "$@" >/dev/null 2>&1; then
-        bf_status=changed bf_text="$bf_text $bf_what"
-    else
-        bf_text="$bf_text $bf_what could not be marked"
-    fi
+    bf_change "$bf_what" || return 0
+    "$@" >/dev/null 2>&1 || { bf_status=ok && bf_note "could not be marked"; }
 }
 
-# bf_stamp NAME PLAN: /etc/bootforge/stamp says which host this is and from what it was made. It is written only
-# if every step before it succeeded. Without --revision the revision that is recorded stays.
+# bf_stamp HOST PLAN SCRIPT: /etc/bootforge/stamp says which host this is and from what it was made: the digests of the
+# plan and of the script, and the revision of the site with which they came. It is written only when every step before it
+# has succeeded, of a whole run; a later revision that changes nothing here leaves it as it is.
 bf_stamp() {
+    [ -z "$bf_only" ] || return 0
+    bf_made="host $1${bf_newline}plan sha256:$2${bf_newline}bootstrap sha256:$3"
+    { read -r bf_line && read -r bf_line2 && read -r bf_line3; } 2>/dev/null <"${BF_ROOT-}/etc/bootforge/stamp" ||
+        bf_line='' bf_line2='' bf_line3=''
+    [ "$bf_line$bf_newline$bf_line2$bf_newline$bf_line3" != "$bf_made" ] || return 0
     if [ "$bf_exit" -eq 5 ]; then
-        bf_text="a step before it failed"
-        return 1
+        bf_fail "a step before it failed"
+        return
     fi
-    : "${bf_revision:=$(sed -n 's/^revision //p' "${BF_ROOT-}/etc/bootforge/stamp" 2>/dev/null)}"
-    bf_sha256 "$bf_file" || return 1
-    bf_put /etc/bootforge/stamp 644 <<EOF
-host $1
+    bf_put /etc/bootforge/stamp 644 root:root <<EOS
+$bf_made
 revision ${bf_revision:-unknown}
-plan sha256:$2
-bootstrap sha256:$bf_sum
-EOF
+EOS
 }
