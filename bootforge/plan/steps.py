@@ -20,6 +20,7 @@ def plan_steps(
         Step("hostname", "hostname", (host.name,), ()),
         *_names_of_nics(nics),
         Step("mark", "mark", (disks.mark, *disks.tagged), ()),
+        Step("first-boot", "first_boot", (), (), ("install",)),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from bootforge.model import Artifact, Plan
 from bootforge.render.engine import Engine
@@ -10,13 +10,23 @@ from bootforge.render.slots import FILTERS, make_artifact
 from bootforge.words import WIPED, DiskNames, KsCommand, Slot
 
 
+@dataclass(frozen=True, slots=True)
+class _Secret:
+    """A secret that the bootstrap takes from a file of its name."""
+
+    name: str
+    slot: Slot
+
+
 def render_kickstart(plan: Plan, bootstrap: Artifact, engine: Engine) -> Artifact:
     """The kickstart. It embeds the digest of the bootstrap that its %post fetches, and holds the secrets' slots."""
+    secrets = sorted({name for step in plan.steps if "install" in step.phases for name in step.secrets})
     text = engine.render(
         "kickstart.cfg.j2",
         host=plan.host,
         install=plan.install,
         bootstrap=bootstrap,
+        secrets=tuple(_Secret(name, Slot(f"secret:{name}")) for name in secrets),
         revision=Slot("site.revision"),
         wipe=Slot("grant.wipe"),
     )

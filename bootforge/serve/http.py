@@ -228,13 +228,17 @@ def bootstrap(server: Server, host: str, token: str) -> Response:
 
 
 def report(server: Server, host: str, token: str, outcome: str) -> Response:
-    """The installer says how its bootstrap went, with the bootstrap's own report as the body."""
+    """The installer says how its bootstrap went, and later the host how its first boot did, with the bootstrap's own
+    report as the body."""
     _, plan = _plan(server, host, "report")
-    if outcome not in ("installed", "failed"):
+    if outcome not in ("installed", "failed", "booted", "boot-failed"):
         raise Refused
     text = _body().decode("utf-8", "replace")
-    ended: Literal["installed", "failed"] = "installed" if outcome == "installed" else "failed"
-    decision = server.store.report(host, token, _client(), _is_planned(plan), ended, "bootstrap", text)
+    if outcome in ("booted", "boot-failed"):
+        decision = server.store.report_boot(host, token, _client(), outcome == "booted", text)
+    else:
+        ended: Literal["installed", "failed"] = "installed" if outcome == "installed" else "failed"
+        decision = server.store.report(host, token, _client(), _is_planned(plan), ended, "bootstrap", text)
     if decision.grant is None:
         raise Refused
     return _text("ok\n")

@@ -36,6 +36,8 @@ KICKSTART_FETCHES = 10
 INSTALL_WINDOW = 240 * MINUTE
 """From the first kickstart fetch to the last bootstrap fetch or report; later the host is stuck."""
 BOOTSTRAP_FETCHES = 10
+FIRST_BOOT_WINDOW = 7 * 24 * 60 * MINUTE
+"""From the report of the install to the last report of the first boot."""
 REPORTS = 20
 LOGS = 20
 """Texts of one grant, reports among them."""
@@ -252,6 +254,19 @@ REPORT = _rule(
 )
 """After the kickstart, while the install lasts, from the client that fetched the kickstart or the bootstrap, and
 never against what was reported before."""
+
+FIRST_BOOT = _rule(
+    about=_g.token_hash == _hash,
+    checks=[
+        *_in_force,
+        ("contradicts", _g.state == "installed"),
+        ("too late", coalesce(_g.report_at, 0) > _now - FIRST_BOOT_WINDOW),
+        ("used up", _g.reports < REPORTS),
+    ],
+    changes={"reports": _g.reports + 1},
+)
+"""Once the host is installed, for a week: how its first boot went. From any address, because the installed system may
+have another than its installer had, and the token has gone to nobody else."""
 
 _logs = sa.select(sa.func.count()).select_from(log).where(log.c.grant_id == _g.id).scalar_subquery()
 

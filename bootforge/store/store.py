@@ -159,6 +159,16 @@ class Store:
         detail = f"{outcome}: {name}"
         return self._permit("report", grants.REPORT, host, address, token, planned, what, keep, detail)
 
+    def report_boot(self, host: str, token: str, address: str, went_well: bool, text: str) -> Decision:
+        """The installed host says how its first boot went, for a week at most; a boot that failed may be followed by
+        one that went well. The text is kept in the log as ``booted`` or ``boot-failed``; the state stays."""
+        name, body, digest = _kept("booted" if went_well else "boot-failed", text, token)
+
+        def keep(connection: sa.Connection, now: float, of: GrantRow) -> None:
+            _keep(connection, now, of, name, name, body, digest)
+
+        return self._permit("report", grants.FIRST_BOOT, host, address, token, False, {}, keep, name)
+
     def keep_log(self, host: str, token: str, address: str, planned: bool, name: str, text: str) -> Decision:
         """The installer sends a log, before or after its report; it is kept under ``name``, without an outcome.
 

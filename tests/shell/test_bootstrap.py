@@ -1,20 +1,63 @@
-"""The bootstrap under every shell that it may meet: check, run, run again, cut off, killed, and a full disk."""
+"""The bootstrap of a whole host under every shell that it may meet, and the steps that tell who a host is."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
+import re
 from pathlib import Path
 
 import pytest
 
 from bootforge.generation import build_generation
+from bootforge.model_steps import Step, whole_file
+from bootforge.resources import shipped_texts
+from tests.shell.world import HOST, SHELLS, Case, World, machine_shell, proofs, script_of
 from tests.sites import generation_with
-from tests.support import SMALL, need
+from tests.support import SMALL
 
-SHELLS = ("dash", "bash", "mksh", "busybox sh")
-HOST = "web01.prod.den.example.com"
+MAC = "52:54:00:00:00:01"
+
+
+def _marked(world: World) -> None:
+    """A /boot of ext4 and a volume group, neither of them marked."""
+    mounts = "/dev/md0 / xfs rw 0 0\n/dev/md1 /boot ext4 rw 0 0\n/dev/sda1 /boot/efi vfat rw 0 0\n"
+    world.write("proc/mounts", mounts)
+    (world.root / "dev/system").mkdir(parents=True)
+    world.tool("e2label", f'[ "$1" = {world.root}/dev/md1 ] || exit 1\n'
+               'if [ $# -gt 1 ]; then echo "$2" >$fake/label; else cat $fake/label 2>/dev/null; fi')  # fmt: skip
+    world.tool("lvm", 'case $1 in vgs) printf "  "; cat $fake/tags ;; *) echo "other,$3" >$fake/tags ;; esac')
+
+
+CASES = [
+    Case(
+        "hostname",
+        (Step("hostname", "hostname", (HOST,), ()),),
+        drifts={
+            "content": lambda w: (w.root / "etc/hostname").write_text("other\n"),
+            "mode": lambda w: (w.root / "etc/hostname").chmod(0o600),
+        },
+    ),
+    Case(
+        "nic-names",
+        (Step("nic-names", "nic_names", (MAC, "p0", "52:54:00:00:00:02", "p1"), ()),),
+        drifts={"removed": lambda w: (w.root / "etc/udev/rules.d/70-persistent-net.rules").unlink()},
+    ),
+    Case(
+        "mark",
+        (Step("mark", "mark", ("bf-c10897c2", "system"), ()),),
+        prepare=_marked,
+        drifts={
+            "label": lambda w: (w.fake / "label").write_text("other\n"),
+            "tag": lambda w: (w.fake / "tags").write_text("x\n"),
+        },
+    ),
+]  # fmt: skip
+
+test_converges, test_drift, test_killed, test_full_disk = proofs(CASES)
+
+
+@pytest.fixture(params=SHELLS)
+def shell(request: pytest.FixtureRequest) -> list[str]:
+    return machine_shell(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -24,179 +67,59 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=SHELLS)
-def shell(request: pytest.FixtureRequest) -> list[str]:
-    words: list[str] = request.param.split()
-    need(words[0])
-    return words
-
-
-def run(shell: list[str], script: Path, root: Path, *args: str, path: str = "") -> tuple[int, list[list[str]]]:
-    env = {"PATH": path or os.environ["PATH"], "BF_ROOT": str(root), "LC_ALL": "C"}
-    done = subprocess.run([*shell, str(script), *args], capture_output=True, text=True, env=env, timeout=60)
-    return done.returncode, [line.split("\t") for line in done.stdout.splitlines()]
-
-
-def statuses(report: list[list[str]]) -> dict[str, str]:
-    return {line[2]: line[0] for line in report}
-
-
-def tree(root: Path) -> dict[str, tuple[int, bytes]]:
-    files = (path for path in root.rglob("*") if path.is_file())
-    return {str(path.relative_to(root)): (path.stat().st_mode & 0o7777, path.read_bytes()) for path in files}
-
-
-def test_check_then_run_then_nothing(shell: list[str], script: Path, tmp_path: Path) -> None:
-    status, report = run(shell, script, tmp_path, "--check")
-    assert (status, statuses(report)) == (1, {"hostname": "would", "mark": "ok", "stamp": "would"})
-    assert tree(tmp_path) == {} and list(tmp_path.iterdir()) == []
-    status, report = run(shell, script, tmp_path, "--phase", "install", "--revision", "abc123")
-    assert (status, statuses(report)) == (0, {"hostname": "changed", "mark": "ok", "stamp": "changed"})
-    made = tree(tmp_path)
-    assert made["etc/hostname"] == (0o644, f"{HOST}\n".encode())
-    stamp = made["etc/bootforge/stamp"][1].decode().splitlines()
-    digest = subprocess.run(["sha256sum", script], capture_output=True, text=True).stdout.split()[0]
-    assert stamp[:2] == [f"host {HOST}", "revision abc123"] and stamp[3] == f"bootstrap sha256:{digest}"
-    for args in ([], ["--check"], ["--phase", "install", "--revision", "abc123"]):
-        status, report = run(shell, script, tmp_path, *args)
-        assert (status, statuses(report)) == (0, {"hostname": "ok", "mark": "ok", "stamp": "ok"})
-    assert tree(tmp_path) == made
-
-
-@pytest.mark.parametrize("drift", ["content", "mode", "removed", "link", "empty", "no newline"])
-def test_drift_is_found_and_mended(shell: list[str], script: Path, tmp_path: Path, drift: str) -> None:
-    run(shell, script, tmp_path, "--revision", "r")
-    made, path = tree(tmp_path), tmp_path / "etc/hostname"
-    if drift == "mode":
-        path.chmod(0o600)
-    elif drift == "removed":
-        path.unlink()
-    elif drift == "link":
-        path.rename(tmp_path / "elsewhere")
-        path.symlink_to(tmp_path / "elsewhere")
-    else:
-        path.write_text({"content": "other\n", "empty": "", "no newline": HOST}[drift])
-    status, report = run(shell, script, tmp_path, "--check")
-    assert (status, statuses(report)) == (1, {"hostname": "would", "mark": "ok", "stamp": "ok"})
-    assert run(shell, script, tmp_path)[0] == 0
-    (tmp_path / "elsewhere").unlink(missing_ok=True)
-    assert tree(tmp_path) == made and not path.is_symlink()
+def test_the_stamp_says_what_made_the_host(shell: list[str], script: Path, tmp_path: Path) -> None:
+    world = World(tmp_path / "w")
+    assert world.run(shell, script, "--phase", "install", "--revision", "abc123").status == 0
+    stamp = (world.root / "etc/bootforge/stamp").read_text()
+    assert re.fullmatch(
+        rf"host {HOST}\nplan sha256:[0-9a-f]{{64}}\nbootstrap sha256:[0-9a-f]{{64}}\nrevision abc123\n", stamp
+    )
+    again = world.run(shell, script, "--revision", "def456")
+    assert (again.status, again.statuses["stamp"]) == (0, "ok"), "a revision that changes nothing here is no change"
+    (world.root / "etc/bootforge/stamp").write_text(stamp.replace("plan sha256:", "plan sha256:0"))
+    assert world.run(shell, script, "--revision", "def456").statuses["stamp"] == "changed"
+    assert "revision def456\n" in (world.root / "etc/bootforge/stamp").read_text()
 
 
 def test_a_script_that_was_cut_off_runs_nothing(shell: list[str], script: Path, tmp_path: Path) -> None:
     """Every cut at the end of a line: without its last line the script does nothing at all."""
     lines = script.read_text().splitlines(keepends=True)
-    cut, root = tmp_path / "cut", tmp_path / "root"
-    root.mkdir()
-    for length in range(1, len(lines), 7 if shell[0] != "dash" else 1):
+    cut, world = tmp_path / "cut", World(tmp_path / "w")
+    for length in range(1, len(lines), 17 if shell[0] != "dash" else 3):
         cut.write_text("".join(lines[:length]))
-        run(shell, cut, root)
-        assert tree(root) == {}
-    run(shell, script, root)
-    assert tree(root) != {}
+        world.run(shell, cut)
+        assert world.tree() == {}
+    world.run(shell, script)
+    assert world.tree() != {}
 
 
-def test_the_mark_is_put_on_boot_and_on_the_volume_group(shell: list[str], script: Path, tmp_path: Path) -> None:
-    commands, root = tmp_path / "bin", tmp_path / "root"
-    for name in (commands, root / "proc", root / "dev/system"):
-        name.mkdir(parents=True)
-    (root / "proc/mounts").write_text(
-        "/dev/md0 / xfs rw 0 0\n/dev/md1 /boot ext4 rw 0 0\n/dev/sda1 /boot/efi vfat rw 0 0\n"
-    )
-    state = tmp_path / "state"
-    state.mkdir()
-    tools = {
-        "e2label": f'[ "$1" = {root}/dev/md1 ] || exit 1\n'
-        f'if [ $# -gt 1 ]; then echo "$2" >{state}/label; else cat {state}/label 2>/dev/null; fi',
-        "lvm": f'case $1 in vgs) printf "  "; cat {state}/tags ;; *) echo "other,$3" >{state}/tags ;; esac',
-    }
-    for tool, text in tools.items():
-        (commands / tool).write_text(f"#!/bin/sh\n{text}\n")
-        (commands / tool).chmod(0o755)
-    path = f"{commands}:{os.environ['PATH']}"
-    assert statuses(run(shell, script, root, "--check", path=path)[1])["mark"] == "would"
-    assert list(state.iterdir()) == []
-    assert statuses(run(shell, script, root, path=path)[1])["mark"] == "changed"
-    assert (state / "label").read_text() == "bf-c10897c2\n" and (state / "tags").read_text() == "other,bf-c10897c2\n"
-    assert statuses(run(shell, script, root, path=path)[1])["mark"] == "ok"
-    (commands / "lvm").write_text("#!/bin/sh\nexit 5\n")
-    status, report = run(shell, script, root, path=path)
-    assert (status, statuses(report)["mark"]) == (0, "ok") and "system could not be marked" in report[1][3]
+def test_what_cannot_be_marked_is_said_and_is_no_failure(shell: list[str], tmp_path: Path) -> None:
+    world, script = World(tmp_path / "w"), tmp_path / "b"
+    _marked(world)
+    world.tool("lvm", "exit 5")
+    script.write_text(script_of([Step("mark", "mark", ("bf-c10897c2", "system"), ())]))
+    ran = world.run(shell, script)
+    assert (ran.status, ran.statuses["mark"]) == (0, "ok") and "could not be marked" in ran.texts["mark"]
 
 
 def test_wrong_usage_is_said(shell: list[str], script: Path, tmp_path: Path) -> None:
-    for args in (["--phase", "boot"], ["--phase"], ["--force"], ["x"]):
-        assert run(shell, script, tmp_path, *args)[0] == 2
-    assert tree(tmp_path) == {}
+    world = World(tmp_path / "w")
+    for args in (["--phase", "never"], ["--phase"], ["--force"], ["x"], ["--only"]):
+        ran = world.run(shell, script, *args)
+        assert ran.status == 2 and ran.err.startswith("bootstrap: ")
+    assert world.tree() == {}
 
 
-def test_killed_after_any_command_it_converges(shell: list[str], script: Path, tmp_path: Path) -> None:
-    """External commands come from a directory of wrappers; the k-th kills its parent instead of running."""
-    commands = tmp_path / "bin"
-    commands.mkdir()
-    for name in ("cat", "stat", "cmp", "mkdir", "rm", "chmod", "mv", "sha256sum", "sed"):
-        real = shutil.which(name)
-        wrapper = commands / name
-        wrapper.write_text(
-            f'#!/bin/bash\nread n <"{tmp_path}/left"; echo $((n - 1)) >"{tmp_path}/left"\n'
-            f'[ "$n" -ne 0 ] || {{ kill -9 $PPID; exit 1; }}\nexec {real} "$@"\n'
-        )
-        wrapper.chmod(0o755)
-    clean = tmp_path / "clean"
-    clean.mkdir()
-    run(shell, script, clean, "--revision", "r")
-    killed = 0
-    for k in range(60):
-        root = tmp_path / f"root{k}"
-        root.mkdir()
-        (tmp_path / "left").write_text(f"{k}\n")
-        status, _ = run(shell, script, root, "--revision", "r", path=f"{commands}:{os.environ['PATH']}")
-        killed += status != 0
-        for name, (_, content) in tree(root).items():
-            assert name.endswith(".bf-new") or tree(clean)[name][1] == content, f"{name} is half-written"
-        assert run(shell, script, root, "--revision", "r")[0] == 0
-        assert {name: file for name, file in tree(root).items()} == tree(clean)
-        if int((tmp_path / "left").read_text()) >= 0 and status == 0:
-            break
-    assert killed >= 3 or shell[0] == "busybox"
-
-
-def test_without_sha256sum_openssl_makes_the_same_digest(shell: list[str], script: Path, tmp_path: Path) -> None:
+def test_without_sha256sum_every_step_looks_for_itself(shell: list[str], script: Path, tmp_path: Path) -> None:
     """EL5's coreutils may have none."""
-    need("openssl")
-    commands, roots = tmp_path / "bin", [tmp_path / "with", tmp_path / "without"]
-    commands.mkdir()
-    for name in ("cat", "stat", "cmp", "mkdir", "rm", "chmod", "mv", "sed", "printf", "openssl"):
-        (commands / name).symlink_to(shutil.which(name) or name)
     if shell[0] == "busybox":
         pytest.skip("busybox's own sha256sum cannot be taken away")
-    shell = [shutil.which(shell[0]) or shell[0], *shell[1:]]
-    for root, path in zip(roots, (os.environ["PATH"], str(commands)), strict=True):
-        root.mkdir()
-        assert run(shell, script, root, "--revision", "r", path=path)[0] == 0
-    assert tree(roots[0]) == tree(roots[1])
-
-
-def test_a_full_disk_leaves_nothing_half_written(shell: list[str], script: Path, tmp_path: Path) -> None:
-    if os.geteuid():
-        pytest.skip("mounting needs root")
-    root = tmp_path / "small"
-    root.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", root], check=True)
-    try:
-        (root / "etc").mkdir()
-        (root / "etc/hostname").write_text("old\n")
-        with pytest.raises(OSError), (root / "filler").open("wb", buffering=0) as filler:
-            while True:
-                filler.write(b"x" * 4096)
-        status, report = run(shell, script, root)
-        assert (status, statuses(report)) == (5, {"hostname": "failed", "mark": "ok", "stamp": "failed"})
-        assert (root / "etc/hostname").read_text() == "old\n"
-        assert sorted(path.name for path in (root / "etc").iterdir()) in (["hostname"], ["bootforge", "hostname"])
-        (root / "filler").unlink()
-        assert run(shell, script, root)[0] == 0
-    finally:
-        subprocess.run(["umount", root], check=True)
+    worlds = [World(tmp_path / "with"), World(tmp_path / "without")]
+    (worlds[1].bin / "sha256sum").unlink()
+    for world in worlds:
+        assert world.run(shell, script, "--revision", "r").status == 0
+        assert world.run(shell, script).status == 0
+    assert worlds[0].tree() == worlds[1].tree()
 
 
 def test_names_of_nics_survive_in_a_udev_rule(shell: list[str], tmp_path: Path) -> None:
@@ -205,16 +128,92 @@ def test_names_of_nics_survive_in_a_udev_rule(shell: list[str], tmp_path: Path) 
         " bond0: {kind: bond, ports: [p0, p1], network: den-lan}}"
     )
     site = {"hosts/den.yaml": f"web01.prod.den.example.com:\n  nics: {nics}\n", "roles/web.yaml": "packages: [httpd]\n"}
-    script = tmp_path / "bootstrap"
+    world, script = World(tmp_path / "w"), tmp_path / "bootstrap"
     script.write_text(generation_with(tmp_path, site).artifact(HOST, "bootstrap").text)
-    root = tmp_path / "root"
-    root.mkdir()
-    assert run(shell, script, root)[0] == 0
-    rules = tree(root)["etc/udev/rules.d/70-persistent-net.rules"][1].decode().splitlines()
+    assert world.run(shell, script, "--only", "nic-names").status == 0
+    rules = (world.root / "etc/udev/rules.d/70-persistent-net.rules").read_text().splitlines()
     assert [rule for rule in rules if not rule.startswith("#")] == [
         'SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{type}=="1",'
         f' ATTR{{address}}=="52:54:00:00:00:0{number}", NAME="p{number - 1}"'
         for number in (1, 2)
     ]
-    status, report = run(shell, script, root)
-    assert (status, statuses(report)["nic-names"]) == (0, "ok")
+
+
+def test_the_least_of_tools_will_do(shell: list[str], script: Path, tmp_path: Path) -> None:
+    """A run finds what it needs in the base of EL5: no timeout, mktemp, realpath, truncate or getent."""
+    world = World(tmp_path / "w")
+    assert not {"timeout", "mktemp", "realpath", "truncate", "nproc", "getent"} & {p.name for p in world.bin.iterdir()}
+    ran = world.run(shell, script)
+    assert (ran.status, ran.err) == (0, "")
+
+
+LIBRARY = {name: text for name, text in shipped_texts("templates").items() if name.startswith("bootstrap/lib/")}
+WRITERS = ("bootstrap/lib/put.sh", "bootstrap/lib/state.sh")
+_WRITING = re.compile(
+    r"(?:^|[;&|({]\s*|\b(?:then|else|do)\s+)(?:rm|mv|cp|ln|mkdir|rmdir|chmod|chown|chcon|touch|tee|install -|sed -i)\s"
+    r"|(?<![0-9&<])>>?\s*(?!/dev/null|&)[\"$/A-Za-z]"
+)
+
+
+def writes_elsewhere(library: dict[str, str]) -> list[str]:
+    """Lines that write without the write primitives: 'file:number: line'."""
+    return [
+        f"{name}:{number}: {line.strip()}"
+        for name, text in sorted(library.items())
+        if name not in WRITERS
+        for number, line in enumerate(text.splitlines(), 1)
+        if not line.lstrip().startswith("#") and _WRITING.search(line.strip())
+    ]
+
+
+def test_nothing_else_writes() -> None:
+    assert writes_elsewhere(LIBRARY) == []
+    for planted in (
+        '    rm -f "$x"',
+        'echo x >"$bf_path"',
+        "cat >>/etc/hosts",
+        "if true; then mv a b",
+        "x && sed -i s/a/b/ c",
+    ):
+        assert writes_elsewhere({"bootstrap/lib/planted.sh": f"bf_x() {{\n{planted}\n}}\n"}), planted
+
+
+def test_every_variable_is_the_librarys_own() -> None:
+    """Without `local`, a name that begins with anything else could be a tool's or a shell's."""
+    for name, text in LIBRARY.items():
+        code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+        code = re.sub(r"awk\b.*?'.*?'|<<'?EOS'?.*?\nEOS\n", "", code, flags=re.S)
+        assigned = set(re.findall(r"(?:^|[;\s])([A-Za-z_][A-Za-z0-9_]*)=(?!=)", code))
+        assert {one for one in assigned if not one.startswith("bf_")} <= {"LC_ALL", "IFS", "NAME"}, name
+
+
+@pytest.mark.parametrize("release", ["el5", "el9"])
+def test_the_first_boot_runs_the_script_once_more_and_reports(shell: list[str], release: str, tmp_path: Path) -> None:
+    """What install could not do is done, told to the server of the install, and told again when that was away."""
+    world, script = World(tmp_path / "w"), tmp_path / "b"
+    app = whole_file("files:/etc/app", "/etc/app", "x\n", (), notify=("restart:app",))
+    script.write_text(script_of([Step("first-boot", "first_boot", (), (), ("install",)), app], release))
+    world.tool("service", '[ "$2" != restart ] || [ -e $fake/mended ]')
+    world.tool("systemctl", '[ "$1" != try-restart ] || [ -e $fake/mended ]')
+    world.tool("curl", 'for word; do :; done; case $word in */broken/*) exit 7 ;; esac; cat "${11#@}" >$fake/sent')
+    state = world.root / "var/lib/bootforge"
+    world.write("var/lib/bootforge/server", "http://10.0.0.1/i/web01/broken\n", 0o600)
+    assert world.run(shell, script, "--phase", "install").status == 0
+    units = "etc/systemd/system"
+    wants, links = {
+        "el9": (f"{units}/bootforge-boot.service", [f"{units}/multi-user.target.wants/bootforge-boot.service"]),
+        "el5": ("etc/rc.d/init.d/bootforge-boot", [f"etc/rc.d/rc{n}.d/S99bootforge-boot" for n in (3, 4, 5)]),
+    }[release]
+    assert all((world.root / link).resolve() == (world.root / wants).resolve() for link in links)
+    assert "--phase boot" in (world.root / wants).read_text() and (state / "first-boot").exists()
+    failed = world.run(shell, script, "--phase", "boot")
+    assert failed.status == 6 and (state / "first-boot").exists() and (state / "unsent").exists()
+    assert world.calls()[-1].endswith("http://10.0.0.1/i/web01/broken/report/boot-failed")
+    (world.fake / "mended").touch()
+    (state / "server").write_text("http://10.0.0.1/i/web01/token\n")
+    went = world.run(shell, script, "--phase", "boot")
+    assert went.status == 0 and world.calls()[-1].endswith("http://10.0.0.1/i/web01/token/report/booted")
+    assert (world.fake / "sent").read_text() == went.out
+    assert not {"first-boot", "unsent", "server"} & {path.name for path in state.iterdir()}
+    asked = len(world.calls())
+    assert world.run(shell, script).status == 0 and not [one for one in world.calls()[asked:] if "curl" in one]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bootforge.model_steps import Step, whole_file
-from tests.shell.world import SHELLS, Case, World, _need, proofs, script_of
+from tests.shell.world import SHELLS, Case, World, machine_shell, proofs, script_of
 
 HOSTILE = "a'b\"c $(touch /tmp/x) `y` \\n \\ \t é ā \x81ā %s %%\nEOF\nBF_\n\n  two\n"
 
@@ -63,7 +63,7 @@ test_converges, test_drift, test_killed, test_full_disk = proofs(CASES)
 
 @pytest.fixture(params=SHELLS)
 def shell(request: pytest.FixtureRequest) -> list[str]:
-    return _need(request.param)
+    return machine_shell(request.param)
 
 
 def test_a_failed_handler_is_owed_until_it_succeeds(shell: list[str], tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_what_install_owes_the_first_boot_does(shell: list[str], tmp_path: Path)
     assert world.calls() == ["systemctl try-restart app"]
 
 
-def test_a_failed_step_blocks_what_needs_it_and_nothing_else(shell: list[str], tmp_path: Path) -> None:
+def test_a_failed_step_blocks_whatmachine_shells_it_and_nothing_else(shell: list[str], tmp_path: Path) -> None:
     world, script = World(tmp_path / "w"), tmp_path / "b"
     (world.root / "etc/taken").mkdir(parents=True)
     steps = (

@@ -197,7 +197,8 @@ def site_of() -> Site:
     return small().site
 
 
-def _need(shell: str) -> list[str]:
+def machine_shell(shell: str) -> list[str]:
+    """The words of a shell; skips where it is missing or we are not root."""
     need("dash", "busybox", shell.split()[0])
     if os.geteuid():
         pytest.skip("owners and mounts need root")
@@ -221,7 +222,7 @@ def proofs(cases: Sequence[Case]) -> tuple[Callable[..., None], ...]:
 
 def _converges(case: Case, shell: str, tmp_path: Path) -> None:
     """--check finds what is to do and does nothing; a run does it; another does nothing."""
-    words = _need(shell)
+    words = machine_shell(shell)
     world, script = case.world(tmp_path / "w"), case.script(tmp_path)
     before = world.tree()
     checked = world.run(words, script, "--check", "--diff")
@@ -244,7 +245,7 @@ def _converges(case: Case, shell: str, tmp_path: Path) -> None:
 
 def _drifts(case: Case, drift: str, shell: str, tmp_path: Path) -> None:
     """What drifted is named by --check and mended by a run."""
-    words = _need(shell)
+    words = machine_shell(shell)
     world, script = case.world(tmp_path / "w"), case.script(tmp_path)
     assert world.run(words, script).status == 0
     made = world.tree()
@@ -262,7 +263,7 @@ def _drifts(case: Case, drift: str, shell: str, tmp_path: Path) -> None:
 
 def _killed(case: Case, shell: str, tmp_path: Path) -> None:
     """Killed at any external command, with everything that it started, the next run ends as a run that was not."""
-    words = _need(shell)
+    words = machine_shell(shell)
     script, wrappers, left = case.script(tmp_path), tmp_path / "wrappers", tmp_path / "left"
     clean = case.world(tmp_path / "clean")
     assert clean.run(words, script).status == 0
@@ -296,7 +297,7 @@ def _killed(case: Case, shell: str, tmp_path: Path) -> None:
 
 def _full_disk(case: Case, tmp_path: Path) -> None:
     """On a disk without room every file is as it was before, or whole; with room again, a run mends."""
-    words = _need("dash")
+    words = machine_shell("dash")
     script = case.script(tmp_path)
     clean = case.world(tmp_path / "clean")
     before = clean.tree()

@@ -111,6 +111,9 @@ class Host:
     def log(self, address: str = PLANNED, name: str = "syslog", text: str = "a log") -> Decision:
         return self.store.keep_log(self.name, self.token, address, address == PLANNED, name, text)
 
+    def booted(self, address: str = LEASE, text: str = "up") -> Decision:
+        return self.store.report_boot(self.name, self.token, address, True, text)
+
     def disarm(self) -> None:
         self.store.disarm([self.name], by="root")
 
@@ -126,25 +129,26 @@ def host(store: Store) -> Host:
 # --- every state, every event
 
 STATES = """
-| state | shown | boot | kickstart | bootstrap | installed | failed | log | disarm |
-|---|---|---|---|---|---|---|---|---|
-| idle | idle | not armed | unknown token | unknown token | unknown token | unknown token | unknown token | = idle |
-| armed | armed | -> booting | -> installing | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | -> disarmed |
-| armed, past its time | expired | expired | expired | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | -> disarmed |
-| booting | booting | = booting | -> installing | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | -> disarmed |
-| booting, silent for 15 min | stuck | -> booting | -> installing | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | -> disarmed |
-| booting, past its time | expired | expired | expired | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | -> disarmed |
-| installing | installing | = installing | = installing | -> bootstrapping | -> installed | -> failed | = installing | -> disarmed |
-| installing, booted twice more | installing | spent | = installing | -> bootstrapping | -> installed | -> failed | = installing | -> disarmed |
-| installing for 2 min | installing | spent | = installing | -> bootstrapping | -> installed | -> failed | = installing | -> disarmed |
-| installing for 15 min | installing | spent | used up | -> bootstrapping | -> installed | -> failed | = installing | -> disarmed |
-| installing for 4 h | stuck | spent | used up | too late | too late | too late | too late | -> disarmed |
-| bootstrapping | bootstrapping | spent | spent | = bootstrapping | -> installed | -> failed | = bootstrapping | -> disarmed |
-| bootstrapping, 4 h | stuck | spent | spent | too late | too late | too late | too late | -> disarmed |
-| installed | installed | spent | spent | spent | = installed | contradicts | = installed | = installed |
-| failed | failed | spent | spent | spent | contradicts | = failed | = failed | = failed |
-| disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | = disarmed |
-| superseded | armed | -> booting | superseded | superseded | superseded | superseded | superseded | -> disarmed |
+| state | shown | boot | kickstart | bootstrap | installed | failed | log | booted | disarm |
+|---|---|---|---|---|---|---|---|---|---|
+| idle | idle | not armed | unknown token | unknown token | unknown token | unknown token | unknown token | unknown token | = idle |
+| armed | armed | -> booting | -> installing | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | contradicts | -> disarmed |
+| armed, past its time | expired | expired | expired | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | contradicts | -> disarmed |
+| booting | booting | = booting | -> installing | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | contradicts | -> disarmed |
+| booting, silent for 15 min | stuck | -> booting | -> installing | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | contradicts | -> disarmed |
+| booting, past its time | expired | expired | expired | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | contradicts | -> disarmed |
+| installing | installing | = installing | = installing | -> bootstrapping | -> installed | -> failed | = installing | contradicts | -> disarmed |
+| installing, booted twice more | installing | spent | = installing | -> bootstrapping | -> installed | -> failed | = installing | contradicts | -> disarmed |
+| installing for 2 min | installing | spent | = installing | -> bootstrapping | -> installed | -> failed | = installing | contradicts | -> disarmed |
+| installing for 15 min | installing | spent | used up | -> bootstrapping | -> installed | -> failed | = installing | contradicts | -> disarmed |
+| installing for 4 h | stuck | spent | used up | too late | too late | too late | too late | contradicts | -> disarmed |
+| bootstrapping | bootstrapping | spent | spent | = bootstrapping | -> installed | -> failed | = bootstrapping | contradicts | -> disarmed |
+| bootstrapping, 4 h | stuck | spent | spent | too late | too late | too late | too late | contradicts | -> disarmed |
+| installed | installed | spent | spent | spent | = installed | contradicts | = installed | = installed | = installed |
+| installed a week ago | installed | spent | spent | spent | too late | too late | too late | too late | = installed |
+| failed | failed | spent | spent | spent | contradicts | = failed | = failed | contradicts | = failed |
+| disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | = disarmed |
+| superseded | armed | -> booting | superseded | superseded | superseded | superseded | superseded | superseded | -> disarmed |
 """  # noqa: E501
 """Rows as in docs/states.md. Cells: the state that a permitted request leads to or leaves, or why it is refused.
 'superseded' asks with the older token of a host that was armed again."""
@@ -173,6 +177,7 @@ REACH: dict[str, Callable[[Host, Clock], object]] = {
     "bootstrapping": lambda h, c: (h.arm(), h.boot(), h.kickstart(), h.bootstrap()),
     "bootstrapping, 4 h": lambda h, c: (h.arm(), h.boot(), h.kickstart(), h.bootstrap(), wait(c, 4 * HOUR)),
     "installed": lambda h, c: (h.arm(), h.boot(), h.kickstart(), h.bootstrap(), h.installed()),
+    "installed a week ago": lambda h, c: (h.arm(), h.boot(), h.kickstart(), h.installed(), wait(c, 7 * 24 * HOUR)),
     "failed": lambda h, c: (h.arm(), h.boot(), h.kickstart(), h.failed()),
     "disarmed": lambda h, c: (h.arm(), h.kickstart(), h.disarm()),
     "superseded": _superseded,
@@ -310,6 +315,20 @@ def test_each_log_is_taken_once_and_decides_nothing(host: Host, monkeypatch: pyt
     assert [(row.kind, row.detail) for row in host.store.events("web1") if row.kind == "log"] == [
         ("log", "syslog"), ("log", "storage.log"),
     ]  # fmt: skip
+
+
+def test_a_first_boot_that_failed_may_go_well_later(host: Host) -> None:
+    host.arm()
+    host.kickstart()
+    host.installed()
+    assert host.store.report_boot("web1", host.token, "", False, "no").permitted
+    assert host.booted(text=f"yes {host.token}").permitted and host.booted(text="again").permitted
+    assert [(row.name, row.outcome, row.text) for row in host.store.logs("web1")][1:] == [
+        ("boot-failed", "boot-failed", "no"), ("booted", "booted", "yes [token]"),
+    ]  # fmt: skip
+    for _ in range(grants.REPORTS):
+        last = host.booted()
+    assert (last.reason, host.state()) == ("used up", "installed")
 
 
 def test_logs_of_a_grant_are_counted(host: Host) -> None:

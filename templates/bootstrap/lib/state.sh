@@ -83,6 +83,7 @@ bf_unlock() {
 # their own files in the directory of --secrets, and nowhere else.
 bf_secret() {
     bf_value=
+    # shellcheck disable=SC2034 # the steps read it
     { IFS= read -r bf_value <"${bf_secrets:-/nowhere}/$1"; } 2>/dev/null
 }
 

@@ -65,6 +65,45 @@ bf_tag() {
     "$@" >/dev/null 2>&1 || { bf_status=ok && bf_note "could not be marked"; }
 }
 
+# bf_first_boot: this script runs once more when the installed system has begun, for what an installer's chroot cannot
+# have: running services. It is tried at every boot until it succeeds, after the network, and nothing waits for it.
+bf_first_boot() {
+    bf_put /var/lib/bootforge/first-boot 600 root:root <<EOS || return 1
+$bf_host
+EOS
+    if [ "$bf_init" = sysv ]; then
+        bf_put /etc/rc.d/init.d/bootforge-boot 755 root:root <<'EOS' || return 1
+#!/bin/sh
+# chkconfig: 345 99 01
+# description: What Bootforge does at the first boot of this host.
+case $1 in
+start)
+    [ ! -e /var/lib/bootforge/first-boot ] || /bin/sh /var/lib/bootforge/bootstrap --phase boot >/dev/null
+    ;;
+esac
+EOS
+        for bf_level in 3 4 5; do
+            bf_link "/etc/rc.d/rc$bf_level.d/S99bootforge-boot" ../init.d/bootforge-boot || return 1
+        done
+        return 0
+    fi
+    bf_put /etc/systemd/system/bootforge-boot.service 644 root:root <<'EOS' || return 1
+[Unit]
+Description=What Bootforge does at the first boot of this host
+ConditionPathExists=/var/lib/bootforge/first-boot
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /var/lib/bootforge/bootstrap --phase boot
+
+[Install]
+WantedBy=multi-user.target
+EOS
+    bf_link /etc/systemd/system/multi-user.target.wants/bootforge-boot.service ../bootforge-boot.service
+}
+
 # bf_stamp HOST PLAN SCRIPT: /etc/bootforge/stamp says which host this is and from what it was made: the digests of the
 # plan and of the script, and the revision of the site with which they came. It is written only when every step before it
 # has succeeded, of a whole run; a later revision that changes nothing here leaves it as it is.
