@@ -10,7 +10,7 @@ Run one test by hand, as root:
     .venv/bin/pytest -m vm tests/vm/test_bios.py -k armed --basetemp /tmp/vm      # logs stay in /tmp/vm/*/
     tail -f /tmp/vm/*/web01.log                                                   # the serial console meanwhile
 
-Debian packages: qemu-system-x86 ipxe ipxe-qemu ovmf dnsmasq-base busybox-static iproute2 kmod, and apt's package
+Debian packages: qemu-system-x86 ipxe ipxe-qemu ovmf dnsmasq-base busybox-static iproute2 kmod debootstrap, and apt's package
 lists (``apt-get update``) for the kernel, which is downloaded but never installed (see media.py).
 QEMU emulates in software, for /dev/kvm is rare where this runs: a machine costs 5 to 15 CPU seconds a boot.
 """
@@ -31,7 +31,7 @@ from pathlib import Path
 from tests.vm import media
 
 SERVER = "10.77.0.1"
-NEEDED = ("ip", "setpriv", "qemu-system-x86_64", "dnsmasq", "apt-get", "dpkg-deb", "depmod", "modprobe")
+NEEDED = ("ip", "setpriv", "qemu-system-x86_64", "dnsmasq", "apt-get", "dpkg-deb", "debootstrap", "depmod", "modprobe")
 NEEDED_FILES = (
     media.BUSYBOX,
     media.OVMF / "OVMF_CODE_4M.fd",
@@ -225,13 +225,17 @@ class Lab:
         process.wait_for("sniffing", 20)
         return process
 
-    def power_on(self, name: str, mac: str, firmware: str = "bios", serial: str = "") -> Process:
+    def power_on(self, name: str, mac: str, firmware: str = "bios", serial: str = "", system: bool = False) -> Process:
         """A machine that tries the network first, then its local disk (which prints media.MARKER). It has another
         disk to install to, <name>.target in the lab's directory, which is made blank if it is not there.
+
+        ``system``: instead of the two, one disk of 2 GiB, on which a whole system can be installed and boots.
 
         bios: SeaBIOS with QEMU's iPXE ROM. uefi: OVMF with its own PXE client (``romfile=`` drops the iPXE ROM).
         The process's log is the serial console; a machine that reboots does so within it.
         """
+        if system:
+            return self._power_on_system(name, mac)
         tap = f"tap{next(self._taps)}"
         self.ip(f"tuntap add {tap} mode tap")
         self.ip(f"link set {tap} master br0 up")
@@ -258,4 +262,19 @@ class Lab:
             *("-device", "virtio-blk-pci,addr=4,drive=target"),
             *("-smbios", f"type=1,serial={serial or name}"),
             last_words=media.MARKER,
+        )
+
+    def _power_on_system(self, name: str, mac: str) -> Process:
+        tap = f"tap{next(self._taps)}"
+        self.ip(f"tuntap add {tap} mode tap")
+        self.ip(f"link set {tap} master br0 up")
+        disk = media.blank_disk(self.directory / f"{name}.disk", size=2 << 30)
+        return self.start(
+            name,
+            *("qemu-system-x86_64", "-display", "none", "-serial", "stdio", "-monitor", "none", "-nodefaults"),
+            *("-accel", "tcg,thread=multi", "-cpu", "max", "-m", "1024", "-machine", "pc,graphics=off"),
+            *("-netdev", f"tap,id=lan,ifname={tap},script=no,downscript=no"),
+            *("-device", f"virtio-net-pci,addr=2,netdev=lan,mac={mac},bootindex=1"),
+            *("-drive", f"if=none,id=disk,format=raw,cache=unsafe,file={disk}"),
+            *("-device", "virtio-blk-pci,addr=3,drive=disk,bootindex=2", "-smbios", f"type=1,serial={name}"),
         )

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bootforge.generation import build_generation
 from bootforge.seal import seal
 from bootforge.serve.http import make_grant
@@ -39,6 +41,17 @@ class Bootforge:
 
     def json(self, *words: str) -> Any:
         return json.loads(self(*words, "--json"))
+
+
+def serve(lab: vm.Lab, site: Path, monkeypatch: pytest.MonkeyPatch) -> Bootforge:
+    """HTTP and TFTP by Bootforge, DHCP by dnsmasq with the file that Bootforge prints, and an install tree."""
+    monkeypatch.setenv("BOOTFORGE_SITE", str(site))
+    monkeypatch.setenv("BOOTFORGE_STORE", f"sqlite:///{lab.directory}/store.db")
+    monkeypatch.setenv("BOOTFORGE_ROOT_HASH", ROOT_HASH)
+    product = Bootforge(lab)
+    lab.media()
+    lab.dnsmasq(product("dhcp", "dnsmasq"))
+    return product
 
 
 def kickstart_digest(host: str) -> str:

@@ -49,7 +49,10 @@ bf_mark() {
     fi
     for bf_vg in "$@"; do
         [ -z "${BF_ROOT-}" ] || [ -e "$BF_ROOT/dev/$bf_vg" ] || continue
-        bf_tags=$(lvm vgs --noheadings -o vg_tags "$bf_vg" 2>/dev/null)
+        if ! bf_tags=$(lvm vgs --noheadings -o vg_tags "$bf_vg" 2>/dev/null); then
+            bf_note "there is no volume group $bf_vg to mark"
+            continue
+        fi
         bf_tag "$bf_vg" "${bf_tags#"${bf_tags%%[! ]*}"}" lvm vgchange --addtag "$bf_own" "$bf_vg"
     done
 }
