@@ -10,8 +10,8 @@ Run one test by hand, as root:
     .venv/bin/pytest -m vm tests/vm/test_bios.py -k armed --basetemp /tmp/vm      # logs stay in /tmp/vm/*/
     tail -f /tmp/vm/*/web01.log                                                   # the serial console meanwhile
 
-Debian packages: qemu-system-x86 ipxe ipxe-qemu ovmf dnsmasq-base busybox-static iproute2 kmod debootstrap, and apt's package
-lists (``apt-get update``) for the kernel, which is downloaded but never installed (see media.py).
+Debian packages: qemu-system-x86 ipxe ipxe-qemu ovmf dnsmasq-base busybox-static iproute2 kmod debootstrap, and
+apt's package lists (``apt-get update``) for the kernel, which is downloaded but never installed (see media.py).
 QEMU emulates in software, for /dev/kvm is rare where this runs: a machine costs 5 to 15 CPU seconds a boot.
 """
 
