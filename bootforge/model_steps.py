@@ -15,8 +15,9 @@ ALWAYS: tuple[Phase, ...] = ("install", "boot", "run")
 
 
 @dataclass(frozen=True, slots=True)
-class WholeFile:
-    """A file as a step leaves it: SHA-256 of its content in hex, mode in octal without a leading zero, USER:GROUP."""
+class Whole:
+    """A file or directory as a step leaves it: the SHA-256 of its content in hex, a dash for a directory; its mode in
+    octal without a leading zero; USER:GROUP."""
 
     path: str
     sum: str
@@ -25,8 +26,8 @@ class WholeFile:
 
     @property
     def raw_mode(self) -> str:
-        """Type and mode as ``stat -c %f`` prints them."""
-        return f"{0o100000 | int(self.mode, 8):x}"
+        """Type and mode as ``stat -c %f`` prints them (stat(2))."""
+        return f"{(0o040000 if self.sum == '-' else 0o100000) | int(self.mode, 8):x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Step:
 
     ``id``: KIND, or KIND:NAME where there are several; no blanks. ``path`` is the place of the specification that asked
     for it. ``needs``: ids or kinds of steps that must not have failed. ``notify``: handlers that a change owes, as in
-    ``restart:httpd``. ``whole``: the file that is all that the step makes, so that a digest tells whether there is
+    ``restart:httpd``. ``whole``: the file or directory that is all that the step makes, so that a digest tells whether there is
     anything to do. ``watch``: what differs is told and left. ``secrets``: names of secrets that it takes from the
     directory of --secrets."""
 
@@ -48,7 +49,7 @@ class Step:
     needs: tuple[str, ...] = ()
     notify: tuple[str, ...] = ()
     content: str | None = None
-    whole: WholeFile | None = None
+    whole: Whole | None = None
     watch: bool = False
     secrets: tuple[str, ...] = ()
 
@@ -68,8 +69,16 @@ def whole_file(
     """The step that makes ``file`` exactly this content, which ends with a newline if there is any."""
     if content and not content.endswith("\n"):
         content += "\n"
-    whole = WholeFile(file, hashlib.sha256(content.encode()).hexdigest(), mode, owner)
+    whole = Whole(file, hashlib.sha256(content.encode()).hexdigest(), mode, owner)
     return Step(id, "file", (file, mode, owner), path, phases, needs, notify, content, whole)
+
+
+def whole_directory(
+    id: str, directory: str, path: tuple[str, ...], *, mode: str = "755", owner: str = "root:root"
+) -> Step:
+    """The step that makes ``directory`` one of this mode and owner, whatever is in it."""
+    whole = Whole(directory, "-", mode, owner)
+    return Step(id, "directory", (directory, mode, owner), path, whole=whole)
 
 
 tell_plainly(globals().values())

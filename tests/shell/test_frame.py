@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bootforge.model_steps import Step, whole_file
+from bootforge.model_steps import Step, whole_directory, whole_file
 from tests.shell.world import SHELLS, Case, World, machine_shell, proofs, script_of
 
 HOSTILE = "a'b\"c $(touch /tmp/x) `y` \\n \\ \t é ā \x81ā %s %%\nEOF\nBF_\n\n  two\n"
@@ -42,7 +42,7 @@ CASES = [
     Case(
         "directory-link-absent",
         (
-            Step("directories:/srv/a/b", "directory", ("/srv/a/b", "2775", "root:daemon"), ()),
+            whole_directory("directories:/srv/a/b", "/srv/a/b", (), mode="2775", owner="root:daemon"),
             Step("links:/srv/l", "link", ("/srv/l", "a/b"), ()),
             Step("links:/srv/m", "link", ("/srv/m", "/no where's"), ()),
             Step("absent:/etc/old", "absent", ("/etc/old",), ()),

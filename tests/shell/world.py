@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -210,14 +211,18 @@ def proofs(cases: Sequence[Case]) -> tuple[Callable[..., None], ...]:
     ``test_converges, test_drift, test_killed, test_full_disk = proofs(CASES)``."""
     each = pytest.mark.parametrize("case", cases, ids=str)
     shells = pytest.mark.parametrize("shell", SHELLS)
+    drifts = [pytest.param(case, drift, id=f"{case.name}-{drift}") for case in cases for drift in case.drifts]
     return (
-        each(shells(_converges)),
-        pytest.mark.parametrize(
-            ("case", "drift"), [pytest.param(c, d, id=f"{c.name}-{d}") for c in cases for d in c.drifts]
-        )(shells(_drifts)),
-        each(shells(_killed)),
-        each(_full_disk),
+        each(shells(_new(_converges))),
+        pytest.mark.parametrize(("case", "drift"), drifts)(shells(_new(_drifts))),
+        each(shells(_new(_killed))),
+        each(_new(_full_disk)),
     )
+
+
+def _new(test: Callable[..., None]) -> Callable[..., None]:
+    """A function of its own for each module: marks are kept at the function."""
+    return FunctionType(test.__code__, test.__globals__, test.__name__)
 
 
 def _converges(case: Case, shell: str, tmp_path: Path) -> None:

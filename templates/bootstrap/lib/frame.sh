@@ -9,6 +9,10 @@ bf_main() {
     bf_state=${BF_ROOT-}/var/lib/bootforge
     set -f
     umask 022
+    # A login without a shell's profile, as by SSH, may know no sbin; and what tools say is read.
+    [ -n "${BF_ROOT-}" ] || PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin
+    LC_ALL=C
+    export PATH LC_ALL
     # Whoever started this may go away: what was begun is ended, and told in the report that is kept.
     trap '' HUP PIPE
     bf_arguments "$@"
@@ -174,7 +178,7 @@ bf_clock() {
     bf_time=$((${bf_uptime%.*} * 1000 + 1${bf_uptime#*.} * 10 - 1000))
 }
 
-# bf_untouched: whether every whole file that the steps make is as it was rendered. Two processes tell for all of them,
+# bf_untouched: whether every file and directory that the steps make whole is as it was rendered. Two processes tell for all of them,
 # and nothing is remembered: without sha256sum the answer is no, and each step looks for itself.
 bf_untouched() {
     if [ -z "$bf_whole" ]; then
@@ -185,11 +189,11 @@ bf_untouched() {
 }
 
 # bf_intact SUM MODE OWNER PATH ...: whether each PATH is a file of that content, type and mode, and owner. MODE is what
-# stat calls the raw mode, in hex, so that a link is never taken for a file.
+# stat calls the raw mode, in hex, so that a link is never taken for a file; the SUM of a directory is a dash.
 bf_intact() {
     bf_sums='' bf_stats='' bf_files=''
     while [ $# -ge 4 ]; do
-        bf_sums="$bf_sums$1  .$4$bf_newline"
+        [ "$1" = - ] || bf_sums="$bf_sums$1  .$4$bf_newline"
         bf_stats="$bf_stats$2 $3 .$4$bf_newline"
         bf_files="$bf_files .$4"
         shift 4
@@ -197,7 +201,7 @@ bf_intact() {
     # shellcheck disable=SC2086 # paths have no blanks, and nothing is a pattern
     bf_found=$(cd "${BF_ROOT:-/}" && exec stat -c '%f %U:%G %n' $bf_files 2>/dev/null) || return 1
     [ "$bf_found$bf_newline" = "$bf_stats" ] || return 1
-    (cd "${BF_ROOT:-/}" && exec sha256sum -c) >/dev/null 2>&1 <<EOS
+    [ -z "$bf_sums" ] || (cd "${BF_ROOT:-/}" && exec sha256sum -c) >/dev/null 2>&1 <<EOS
 ${bf_sums%"$bf_newline"}
 EOS
 }

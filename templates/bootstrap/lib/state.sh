@@ -1,5 +1,5 @@
 # What a run remembers, below /var/lib/bootforge (0700): pending/ handlers that are owed, backup/ the last three of each
-# file that was replaced, report the newest, ok/ what was found right, and the lock. --check makes and changes nothing.
+# file that was replaced, report of the newest run, ok/ what was found right, and the lock. --check makes and changes nothing.
 
 # bf_open_state: the directory and the lock; file 3 is the report that will be kept. Exits 75 when another run has it.
 bf_open_state() {
@@ -11,13 +11,12 @@ bf_open_state() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
     # A disk that is full must not keep a run from telling why it fails.
-    { exec 3>"$bf_state/report.new"; } 2>/dev/null || exec 3>/dev/null
+    { exec 3>"$bf_state/report"; } 2>/dev/null || exec 3>/dev/null
 }
 
-# bf_close_state: the report takes its place, and is sent where somebody waits for it.
+# bf_close_state: the report is whole, and is sent where somebody waits for it.
 bf_close_state() {
     exec 3>&-
-    mv -f "$bf_state/report.new" "$bf_state/report" 2>/dev/null
     if [ "$bf_phase" = boot ]; then
         [ ! -s "$bf_state/server" ] || cp "$bf_state/report" "$bf_state/unsent" 2>/dev/null
         [ "$bf_exit" -ne 0 ] || rm -f "$bf_state/first-boot"
@@ -75,7 +74,7 @@ bf_process() {
 }
 
 bf_unlock() {
-    rm -f "$bf_state/lock" "$bf_state/report.new"
+    rm -f "$bf_state/lock"
     trap - EXIT
 }
 
