@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -210,3 +211,15 @@ def test_backups_are_the_last_three(shell: list[str], tmp_path: Path) -> None:
     backup = world.root / "var/lib/bootforge/backup"
     kept = {path.name: path.read_text() for path in backup.iterdir() if "stamp" not in path.name}
     assert kept == {"etc%x%m.1": "4\n", "etc%x%m.2": "3\n", "etc%x%m.3": "2\n"}
+
+
+def test_a_command_that_hangs_is_ended(shell: list[str], tmp_path: Path) -> None:
+    """By TERM, and by KILL if it does not care; what it said is told."""
+    world, script = World(tmp_path / "w"), tmp_path / "b"
+    world.tool("systemctl", "trap '' TERM; echo hanging; while :; do sleep 1; done")
+    text = script_of(FILES).replace("bf_within 300 systemctl", "bf_within 1 systemctl").replace("-ne -10 ]", "-ne -1 ]")
+    script.write_text(text)
+    began = time.monotonic()
+    ran = world.run(shell, script)
+    assert (ran.status, ran.texts["handler:restart:app"]) == (6, "hanging")
+    assert time.monotonic() - began < 60
