@@ -36,15 +36,16 @@ bf_within() {
     "$@" <&0 &
     bf_child=$!
     (
+        exec >/dev/null 2>&1 3>&- </dev/null
         while kill -0 "$bf_child"; do
             [ "$bf_seconds" -ne 0 ] || kill -TERM "$bf_child"
             [ "$bf_seconds" -ne -10 ] || kill -KILL "$bf_child"
             bf_seconds=$((bf_seconds - 1))
             sleep 1
         done
-    ) >/dev/null 2>&1 3>&- </dev/null &
+    ) &
     bf_watch=$!
-    wait "$bf_child"
+    wait "$bf_child" 2>/dev/null
     bf_ended=$?
     kill "$bf_watch" 2>/dev/null && wait "$bf_watch" 2>/dev/null
     return "$bf_ended"
