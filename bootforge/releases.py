@@ -40,7 +40,8 @@ class Release:
     (anaconda: display.py check_memory, isys.py MIN_RAM and SQUASHFS_EXTRA_RAM).
     ``pkg``: what installs packages: yum, dnf (4) or dnf5 (Fedora since 41, "Switch to DNF5"). ``modules``: streams of
     packages; deprecated in EL9, gone in EL10 and Fedora (pykickstart: ``module``). ``repo_gpgcheck``: of a .repo file;
-    EL5's yum 3.2.22 has none. ``end_of_life``: of its free rebuilds, or of Fedora's schedule, as YYYY-MM. ``releasever``: what yum and dnf call
+    EL5's yum 3.2.22 has none.
+    ``end_of_life``: of its free rebuilds, or of Fedora's schedule, as YYYY-MM. ``releasever``: what yum and dnf call
     it.
     """
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 _BLOCK = re.compile(
-    r"^-----BEGIN PGP PUBLIC KEY BLOCK-----[ \t]*\n(?:[^\n:]+: [^\n]*\n)*[ \t]*\n(.*?)^-----END PGP PUBLIC KEY BLOCK-----",
+    r"^-----BEGIN PGP PUBLIC KEY BLOCK-----[ \t]*\n(?:[^\n:]+: [^\n]*\n)*[ \t]*\n"
+    r"(.*?)^-----END PGP PUBLIC KEY BLOCK-----",
     re.MULTILINE | re.DOTALL,
 )
 _PUBLIC_KEY = 6

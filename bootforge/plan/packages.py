@@ -50,9 +50,8 @@ def _keys(site: Site, places: Mapping[str, Place], uses: Mapping[str, RepoUseSpe
             yield Step(f"rpm-keys:{name}", "absent", (path,), at)
     if files:
         needs = tuple(f"rpm-keys:{name}" for name, _, _ in files)
-        yield Step(
-            "rpm-keys", "rpm_keys", tuple(x for _, p, ids in files for x in (p, " ".join(ids))), ("repos",), needs=needs
-        )
+        args = tuple(arg for _, path, ids in files for arg in (path, " ".join(ids)))
+        yield Step("rpm-keys", "rpm_keys", args, ("repos",), needs=needs)
 
 
 def _repos(site: Site, host: ResolvedHost, places: Mapping[str, Place], faults: list[Fault]) -> Iterator[Step]:
@@ -76,8 +75,8 @@ def _repos(site: Site, host: ResolvedHost, places: Mapping[str, Place], faults: 
 
 
 def _repo_file(name: str, repo: RepoSpec, use: RepoUseSpec, place: Place) -> str:
-    """In the words that every yum and dnf knows: yum has ``exclude`` only, dnf took it over. The branch is in the URL as
-    it is, because EL5's yum has no variables of ours, and a variable that is missing would be asked for literally."""
+    """In the words that every yum and dnf knows: yum has ``exclude`` only, dnf took it over. The branch is in the URL
+    as it is, because EL5's yum has no variables of ours, and a variable that is missing would be asked for literally."""
     lines = (
         ("baseurl", place.url),
         ("mirrorlist", place.mirrorlist),

@@ -121,7 +121,8 @@ class RepoUseSpec(Model):
     )
     cost: Count | None = Field(
         None,
-        description="Of two repositories with one package the cheaper is used; 1000 unless said. EL5's installer cannot.",
+        description="Of two repositories with one package the cheaper is used; 1000 unless said."
+        " EL5's installer cannot.",
     )
     state: one_of("present", "absent") = Field(  # type: ignore[valid-type]
         "present",

@@ -70,8 +70,8 @@ bf_module() {
 bf_packages() {
     bf_tool=$1 bf_digest=$2 bf_present="$3 $4" bf_newest=$4 bf_unwanted=$5
     bf_look='' bf_old=''
-    if [ -n "$bf_newest" ] && [ -n "$bf_only" -o -z "$(find "$bf_state/ok/latest" -mmin -1440 2>/dev/null)" ]; then
-        bf_look=1
+    if [ -n "$bf_newest" ]; then
+        [ -z "$bf_only" ] && [ -n "$(find "$bf_state/ok/latest" -mmin -1440 2>/dev/null)" ] || bf_look=1
     fi
     if [ -z "$bf_look$bf_only" ] && bf_settled; then return 0; fi
     bf_installed || return 1
@@ -104,6 +104,7 @@ bf_settled() {
         for bf_db in Packages rpmdb.sqlite rpmdb.sqlite-wal; do
             bf_db=${BF_ROOT-}/$bf_one/$bf_db
             [ -e "$bf_db" ] || continue
+            # shellcheck disable=SC3013 # every shell that we run under has it
             [ "$bf_state/ok/packages" -nt "$bf_db" ] || return 1
             bf_seen=1
         done
@@ -239,7 +240,7 @@ bf_transaction() {
     fi
     # shellcheck disable=SC2086
     if [ "$bf_tool" = dnf5 ]; then
-        set -- do ${bf_missing:+--action=install $bf_missing} ${bf_old:+--action=upgrade $bf_old}
+        set -- 'do' ${bf_missing:+--action=install $bf_missing} ${bf_old:+--action=upgrade $bf_old}
         set -- "$@" ${bf_surplus:+--action=remove $bf_surplus}
     elif [ -z "$bf_surplus" ]; then
         set -- install $bf_missing $bf_old
@@ -249,9 +250,9 @@ bf_transaction() {
         bf_lines="remove$bf_surplus${bf_newline}install$bf_missing$bf_old"
         bf_try='ts list'
         [ "$bf_tool" = dnf ] || bf_try='ts solve'
-        bf_shell "$bf_try" || { bf_because "the transaction cannot be made" && return; return 1; }
-        case $bf_answer in
-        *Error:* | *"No match for argument"* | *"No package "*)
+        bf_shell "$bf_try"
+        case $?:$bf_answer in
+        [!0]* | *Error:* | *"No match for argument"* | *"No package "*)
             bf_because "the transaction cannot be made"
             return
             ;;
@@ -280,13 +281,12 @@ EOS
 
 # bf_because WHAT: fails with those lines of bf_answer that say why; without such, with the last.
 bf_because() {
-    bf_why=
-    bf_last=
+    bf_why='' bf_last=''
     while IFS= read -r bf_line; do
         bf_line=${bf_line#"${bf_line%%[! ]*}"}
         [ -z "$bf_line" ] || bf_last=$bf_line
         case $bf_line in
-        *rror:?*[!\ ]* | *"No match "* | *"No package "* | *roblem*:* | "- "* | *ailing\ package*) ;;
+        *'rror: '[!\ ]* | *"No match "* | *"No package "* | *roblem*:* | "- "* | *ailing\ package*) ;;
         *) continue ;;
         esac
         case $bf_why in
