@@ -76,7 +76,7 @@ def _repos(site: Site, host: ResolvedHost, places: Mapping[str, Place], faults: 
 
 def _repo_file(name: str, repo: RepoSpec, use: RepoUseSpec, place: Place) -> str:
     """In the words that every yum and dnf knows: yum has ``exclude`` only, dnf took it over. The branch is in the URL
-    as it is, because EL5's yum has no variables of ours, and a variable that is missing would be asked for literally."""
+    as it is: EL5's yum has no variables of ours, and one that is missing would be asked for literally."""
     lines = (
         ("baseurl", place.url),
         ("mirrorlist", place.mirrorlist),

@@ -1,0 +1,267 @@
+"""The real dnf, rpm and gpg under the real bootstrap: signed repositories over HTTP, and a machine that takes packages
+from them.
+
+The machine is this one, seen through an overlay whose changes are thrown away, in namespaces of mounts, processes, names
+and networks of its own; its rpm database, repositories and keys are its own. What Enterprise Linux has beyond that (the
+distribution's packages and keys) is not proved here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from bootforge.rpmkey import fingerprints
+from tests.sites import generation_with
+from tests.support import SMALL, need
+
+HOST = "web01.prod.den.example.com"
+STEPS = ("rpm-keys", "repos", "repos-purge", "modules", "packages")
+PORT = 8080
+
+SPEC = """
+Name: {name}
+Version: {version}
+Release: 1
+Summary: A package
+License: MIT
+BuildArch: noarch
+{head}
+%description
+Nothing.
+%files
+{files}
+"""
+PACKAGES = (
+    # What scripts and dnf want of a base system.
+    ("lab-base", "9", "Provides: /bin/sh\nProvides: system-release = 9\nProvides: system-release(releasever) = 9"),
+    ("hello", "1.0", ""),
+    ("hello", "1.1", ""),
+    ("late", "1.0", ""),
+    ("late", "1.1", ""),
+    ("mta-a", "1", "Provides: mta\nConflicts: mta-b"),
+    ("mta-b", "1", "Provides: mta\nConflicts: mta-a"),
+    ("cron", "1", "Requires: mta"),
+    ("old", "1", ""),
+    ("uses-old", "1", "Requires: old"),
+    ("app", "1", "ModularityLabel: app:1:1:c0"),
+    ("app", "2", "ModularityLabel: app:2:1:c0"),
+)
+MODULES = """
+document: modulemd
+version: 2
+data:
+  name: app
+  stream: "{stream}"
+  version: 1
+  context: c0
+  arch: noarch
+  summary: A module
+  description: A module
+  license: {{module: [MIT]}}
+  dependencies: [{{}}]
+  artifacts: {{rpms: ["app-0:{stream}-1.noarch"]}}
+"""
+
+
+@dataclass
+class Machine:
+    """``at``: where its root and its site are. ``holder``: the process in whose namespaces it lives."""
+
+    at: Path
+    holder: int
+    served: Path
+    files: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        return Path(f"/proc/{self.holder}/root{self.at}/r")
+
+    def do(self, *argv: str, input: str | None = None) -> subprocess.CompletedProcess[str]:
+        inside = ["nsenter", f"--target={self.holder}", "--mount", "--pid", "--net", "--uts", "--root", "--wd"]
+        return subprocess.run(
+            [*inside[:-2], "chroot", str(self.at / "r"), *argv],
+            capture_output=True,
+            text=True,
+            input=input,
+            timeout=120,
+        )
+
+    def site(self, said: str, repos: str) -> None:
+        """Writes the bootstrap that follows from what the host says of packages, and from repos.yaml."""
+        scratch = self.at / "sites" / str(time.monotonic_ns())
+        hosts = f"{HOST}:\n  nics: {{lan: {{mac: 00:14:4f:12:34:50, address: 10.2.0.21}}}}\n  profile: rocky9\n{said}"
+        role = "nics: {lan: {network: den-lan}}\n"
+        files = {**self.files, "roles/web.yaml": role, "hosts/den.yaml": hosts, "repos.yaml": repos}
+        generation = generation_with(scratch, files, SMALL)
+        script = generation.artifact(HOST, "bootstrap").text
+        (self.root / "root/bootstrap").write_text(script)
+
+    def run(self, *args: str) -> tuple[int, dict[str, str], dict[str, str]]:
+        """Exit status, and statuses and texts by step, of those that are not ok."""
+        only = [word for step in self.steps() for word in ("--only", step)]
+        done = self.do("dash", "/root/bootstrap", *only, *args)
+        assert done.stderr == "", done
+        lines = [line.split("\t") for line in done.stdout.splitlines()]
+        told = [line for line in lines if line[0] not in ("bootforge", "end", "ok", "diff")]
+        return done.returncode, {line[2]: line[0] for line in told}, {line[2]: line[3] for line in told}
+
+    def steps(self) -> list[str]:
+        text = (self.root / "root/bootstrap").read_text()
+        return [step for step in STEPS if re.search(f"bf_step '?{step}[:' ]", text)]
+
+    def installed(self) -> set[str]:
+        return set(self.do("rpm", "-qa", "--qf", "%{NAME}-%{VERSION}\n").stdout.split()) - {"lab-base-9"}
+
+    def tree(self) -> dict[str, str]:
+        """Every file that is not the machine's below: what dnf logs and caches is left out."""
+        upper = Path(f"/proc/{self.holder}/root{self.at}/u")
+        aside = ("var/cache", "var/log", "root", "tmp", "var/lib/dnf/history", "run")
+        return {
+            name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(upper.rglob("*"))
+            if path.is_file()
+            and not path.is_symlink()
+            and not (name := path.relative_to(upper).as_posix()).startswith(aside)
+            and not name.endswith(("-shm", ".rpm.lock"))
+        }
+
+
+def _run(*argv: str | Path, **more: object) -> str:
+    return subprocess.run([str(one) for one in argv], check=True, capture_output=True, text=True, **more).stdout  # type: ignore[call-overload]
+
+
+def _key(home: Path, name: str) -> str:
+    told = f"%no-protection\nKey-Type: RSA\nKey-Length: 2048\nKey-Usage: sign\nName-Real: {name}\nExpire-Date: 0\n"
+    _run("gpg", "--homedir", home, "--batch", "-q", "--gen-key", input=told)
+    return _run("gpg", "--homedir", home, "--armor", "--export", name)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Below the path: first/ (hello 1.0 and the others), next/ (with hello 1.1) and modular/; and public keys."""
+    need("dnf", "rpm", "rpmbuild", "rpmsign", "createrepo_c", "modifyrepo_c", "gpg", "unshare", "nsenter", "dash")
+    if os.geteuid():
+        pytest.skip("namespaces and overlays need root")
+    top = tmp_path_factory.mktemp("rpm")
+    home = top / "gpg"
+    home.mkdir(mode=0o700)
+    keys = {name: _key(home, name) for name in ("right", "wrong")}
+    built = top / "built"
+    for name, version, head in PACKAGES:
+        spec = top / f"{name}-{version}.spec"
+        files = "/usr/share/lab-" + name
+        text = SPEC.format(name=name, version=version, head=head, files=files if name != "lab-base" else "")
+        if name != "lab-base":
+            text = text.replace(
+                "%files", f"%install\nmkdir -p %{{buildroot}}/usr/share\necho {version} >%{{buildroot}}{files}\n%files"
+            )
+        spec.write_text(text)
+    specs = sorted(top.glob("*.spec"))
+    macros = ("--define", f"_topdir {top}/top", "--define", f"_rpmdir {built}", "--define", "_binary_payload w3.gzdio")
+    _run("rpmbuild", "-bb", "--quiet", *macros, *specs)
+    rpms = sorted(built.rglob("*.rpm"))
+    assert len(rpms) == len(PACKAGES)
+    sign = ("--define", "_gpg_name right", "--define", f"_gpg_path {home}", "--define", "__gpg /usr/bin/gpg")
+    _run("rpmsign", *sign, "--addsign", *rpms)
+    for name, left in (("first", "*-1.1-*"), ("next", ""), ("modular", "")):
+        there = top / "www" / name
+        there.mkdir(parents=True)
+        for rpm in rpms:
+            if rpm.name.startswith("app") == (name == "modular") and not (left and rpm.match(left)):
+                shutil.copy(rpm, there)
+        _run("createrepo_c", "-q", "--no-database", there)
+        if name == "modular":
+            (top / "modules.yaml").write_text("---".join(["", *(MODULES.format(stream=one) for one in (1, 2))]))
+            _run("modifyrepo_c", "--mdtype=modules", top / "modules.yaml", there / "repodata")
+        _run(
+            "gpg",
+            "--homedir",
+            home,
+            "--batch",
+            "-u",
+            "right",
+            "--detach-sign",
+            "--armor",
+            there / "repodata/repomd.xml",
+        )
+    yield top, keys
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
+
+
+MOUNT = """
+mount -t tmpfs -o mode=755 lab $1 && mkdir $1/u $1/w $1/r &&
+mount -t overlay -o lowerdir=/,upperdir=$1/u,workdir=$1/w lab $1/r && mount -t proc proc $1/r/proc &&
+mount --rbind /dev $1/r/dev && ip link set lo up && cd $2 && {
+    python3 -m http.server --bind 127.0.0.1 $3 >/dev/null 2>&1 &
+    echo ready; wait; }
+"""
+
+
+@pytest.fixture
+def machine(repository: tuple[Path, dict[str, str]], tmp_path: Path) -> Iterator[Machine]:
+    top, keys = repository
+    served = tmp_path / "www"
+    shutil.copytree(top / "www", served)
+    (served / "branch").symlink_to("first")
+    at = tmp_path / "m"
+    at.mkdir()
+    apart = ["unshare", "--mount", "--pid", "--net", "--uts", "--fork", "--kill-child"]
+    holder = subprocess.Popen(
+        [*apart, "sh", "-c", MOUNT, "sh", at, served, str(PORT)],
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert holder.stdout and holder.stdout.readline() == "ready\n"
+        child = int(Path(f"/proc/{holder.pid}/task/{holder.pid}/children").read_text().split()[0])
+        one = Machine(at, child, served, {f"keys/{name}.asc": text for name, text in keys.items()})
+        for path in ("etc/yum.repos.d", "var/lib/rpm", "var/lib/dnf", "var/cache/dnf", "var/lib/bootforge"):
+            shutil.rmtree(one.root / path, ignore_errors=True)
+        for path in ("etc/rpm", "etc/yum.repos.d"):
+            (one.root / path).mkdir(parents=True, exist_ok=True)
+        (one.root / "etc/rpm/macros").write_text("%_dbpath /var/lib/rpm\n")
+        conf = "[main]\ngpgcheck=1\nclean_requirements_on_remove=True\nbest=True\nskip_if_unavailable=False\n"
+        (one.root / "etc/dnf/dnf.conf").write_text(conf + "metadata_expire=1\n")
+        base = next((top / "built").rglob("lab-base*.rpm"))
+        done = one.do("rpm", "--nosignature", "-i", "/dev/stdin", input=None) if False else None
+        shutil.copy(base, one.root / "root/base.rpm")
+        done = one.do("rpm", "--nosignature", "-i", "/root/base.rpm")
+        assert done.returncode == 0, done
+        yield one
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+URL = f"http://127.0.0.1:{PORT}"
+REPOS = f"site: {{url: '{URL}/{{what}}', gpgkey: keys/right.asc, repo_gpgcheck: true}}\n".replace("{what}", "branch")
+
+
+def test_keys_repositories_and_packages_converge(machine: Machine) -> None:
+    machine.site("  repos: {site: {}}\n  packages: [hello, mta-a, cron]\n", REPOS)
+    before = machine.tree()
+    status, statuses, texts = machine.run("--check")
+    assert (status, set(statuses.values())) == (1, {"would"})
+    assert texts["packages"] == "install cron hello mta-a"
+    assert machine.tree() == before
+    status, ran, texts = machine.run()
+    assert (status, ran) == (0, {id: "changed" for id in statuses}), texts
+    assert machine.installed() >= {"hello-1.0", "mta-a-1", "cron-1"}
+    known = machine.do("rpm", "-q", "gpg-pubkey", "--qf", "%{VERSION}\n").stdout.split()
+    assert known == [fingerprints(machine.files["keys/right.asc"].encode())[0][-8:]]
+    assert machine.run()[:2] == machine.run("--check")[:2] == (0, {})
+    began = time.monotonic()
+    for _ in range(5):
+        assert machine.do("dash", "/root/bootstrap", "--only", "repos", "--only", "rpm-keys").returncode == 0
+    print(f"no-op of keys and repositories: {(time.monotonic() - began) / 5 * 1000:.0f} ms")
