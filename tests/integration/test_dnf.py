@@ -234,7 +234,6 @@ def machine(repository: tuple[Path, dict[str, str]], tmp_path: Path) -> Iterator
         conf = "[main]\ngpgcheck=1\nclean_requirements_on_remove=True\nbest=True\nskip_if_unavailable=False\n"
         (one.root / "etc/dnf/dnf.conf").write_text(conf + "metadata_expire=1\n")
         base = next((top / "built").rglob("lab-base*.rpm"))
-        done = one.do("rpm", "--nosignature", "-i", "/dev/stdin", input=None) if False else None
         shutil.copy(base, one.root / "root/base.rpm")
         done = one.do("rpm", "--nosignature", "-i", "/root/base.rpm")
         assert done.returncode == 0, done
@@ -261,7 +260,117 @@ def test_keys_repositories_and_packages_converge(machine: Machine) -> None:
     known = machine.do("rpm", "-q", "gpg-pubkey", "--qf", "%{VERSION}\n").stdout.split()
     assert known == [fingerprints(machine.files["keys/right.asc"].encode())[0][-8:]]
     assert machine.run()[:2] == machine.run("--check")[:2] == (0, {})
-    began = time.monotonic()
-    for _ in range(5):
-        assert machine.do("dash", "/root/bootstrap", "--only", "repos", "--only", "rpm-keys").returncode == 0
-    print(f"no-op of keys and repositories: {(time.monotonic() - began) / 5 * 1000:.0f} ms")
+
+
+@pytest.mark.parametrize("asked", ["repos", "packages"])
+def test_nothing_to_do_starts_no_dnf(machine: Machine, asked: str) -> None:
+    machine.site("  repos: {site: {}}\n  packages: [hello]\n", REPOS)
+    assert machine.run()[0] == 0
+    (machine.root / "usr/bin/dnf").unlink()
+    if asked == "packages":
+        (machine.root / "usr/bin/rpm").unlink()  # not even rpm, when the database is as old as what was found right
+        time.sleep(1.1)
+    assert machine.do("dash", "/root/bootstrap", "--only", asked).returncode == (5 if asked == "packages" else 0)
+
+
+def test_a_package_that_another_key_signed_is_not_installed(machine: Machine) -> None:
+    machine.site(
+        "  repos: {site: {}}\n  packages: [hello]\n", f"site: {{url: '{URL}/first', gpgkey: keys/wrong.asc}}\n"
+    )
+    status, statuses, texts = machine.run()
+    assert (status, statuses["packages"]) == (5, "failed")
+    assert "GPG check FAILED" in texts["packages"] and "hello-1.0-1.noarch" in texts["packages"]
+    assert machine.installed() == {"gpg-pubkey-" + fingerprints(machine.files["keys/wrong.asc"].encode())[0][-8:]}
+    machine.site("  repos: {site: {}}\n  packages: [hello]\n", f"site: {{url: '{URL}/first'}}\n")
+    status, _, texts = machine.run()
+    assert (status, "hello-1.0" in machine.installed()) == (5, False), "without a key nothing is taken either"
+    machine.site("  repos: {site: {}}\n  packages: [hello]\n", f"site: {{url: '{URL}/first', gpgcheck: false}}\n")
+    assert machine.run()[0] == 0, "unless the site says so"
+
+
+def test_metadata_that_another_key_signed_is_not_used(machine: Machine) -> None:
+    wrong = f"site: {{url: '{URL}/first', gpgkey: keys/wrong.asc, repo_gpgcheck: true}}\n"
+    machine.site("  repos: {site: {}}\n  packages: [hello]\n", wrong)
+    status, statuses, texts = machine.run()
+    assert (status, statuses["packages"]) == (5, "failed") and "bootforge-site" in texts["packages"]
+    assert "hello-1.0" not in machine.installed()
+
+
+def test_what_is_excluded_is_not_taken(machine: Machine) -> None:
+    machine.site('  repos: {site: {exclude: ["hel*", old]}}\n  packages: [hello, late]\n', REPOS)
+    status, _, texts = machine.run()
+    assert status == 5 and "hello" in texts["packages"] and machine.installed() <= {"late-1.0", *machine.installed()}
+    assert "hello-1.0" not in machine.installed()
+    machine.site('  repos: {site: {exclude: ["hel*", old]}}\n  packages: [late]\n', REPOS)
+    assert machine.run()[0] == 0
+
+
+def test_install_update_and_removal_are_one_transaction(machine: Machine) -> None:
+    machine.site("  repos: {site: {}}\n  packages: [mta-a, cron, old]\n  latest_packages: [late]\n", REPOS)
+    assert machine.run()[0] == 0 and machine.installed() >= {"mta-a-1", "cron-1", "old-1", "late-1.0"}
+    (machine.served / "branch").unlink()
+    (machine.served / "branch").symlink_to("next")
+    time.sleep(1.1)
+    said = "  repos: {site: {}}\n  packages: [mta-b, cron, hello]\n  latest_packages: [late]\n"
+    machine.site(f"{said}  absent_packages: [mta-a, old]\n", REPOS)
+    assert machine.do("dnf", "-q", "makecache").returncode == 0
+    (machine.root / "var/lib/bootforge/ok/latest").unlink()
+    before = machine.tree()
+    would = machine.run("--check")
+    assert would[2]["packages"] == "install hello mta-b, update late, remove mta-a old"
+    assert machine.tree() == before
+    count = len(machine.do("dnf", "history", "list", "--reverse").stdout.splitlines())
+    status, _, texts = machine.run()
+    assert (status, texts) == (0, would[2])
+    assert len(machine.do("dnf", "history", "list", "--reverse").stdout.splitlines()) == count + 1
+    there = machine.installed()
+    assert there >= {"mta-b-1", "cron-1", "hello-1.1", "late-1.1"} and not there & {"mta-a-1", "old-1", "late-1.0"}
+    assert machine.run()[:2] == (0, {})
+
+
+def test_a_replacement_that_is_not_to_be_had_removes_nothing(machine: Machine) -> None:
+    machine.site("  repos: {site: {}}\n  packages: [mta-a, cron]\n", REPOS)
+    assert machine.run()[0] == 0
+    machine.site("  repos: {site: {}}\n  packages: [mta-c, cron]\n  absent_packages: [mta-a]\n", REPOS)
+    status, statuses, texts = machine.run()
+    assert (status, statuses["packages"]) == (5, "failed") and "mta-c" in texts["packages"], texts
+    assert machine.installed() >= {"mta-a-1", "cron-1"}
+
+
+def test_what_is_wanted_is_not_removed_with_what_it_needs(machine: Machine) -> None:
+    machine.site("  repos: {site: {}}\n  packages: [uses-old]\n", REPOS)
+    assert machine.run()[0] == 0
+    machine.site("  repos: {site: {}}\n  packages: [uses-old]\n  absent_packages: [old]\n", REPOS)
+    status, _, texts = machine.run()
+    assert status == 5 and "uses-old" in texts["packages"] and machine.installed() >= {"old-1", "uses-old-1"}
+    machine.site("  repos: {site: {}}\n  absent_packages: [old]\n", REPOS)
+    assert machine.run("--check")[2]["packages"] == "remove old and what needs it: uses-old-1-1.noarch"
+    assert machine.run()[0] == 0 and not machine.installed() & {"old-1", "uses-old-1"}
+
+
+def test_modules_and_what_is_purged(machine: Machine) -> None:
+    repos = REPOS + f"modular: {{url: '{URL}/modular', gpgkey: keys/right.asc}}\n"
+    said = "  repos: {modular: {}}\n  repos_purge: true\n  packages: [app]\n  modules: {app: 1}\n"
+    machine.site(said, repos)
+    foreign = machine.root / "etc/yum.repos.d/foreign.repo"
+    foreign.write_text("[foreign]\nname=foreign\nbaseurl=http://127.0.0.1:1/\n")
+    status, statuses, texts = machine.run("--check")
+    assert statuses.keys() == {
+        "rpm-keys:modular",
+        "rpm-keys",
+        "repos:modular",
+        "repos-purge",
+        "modules:app",
+        "packages",
+    }
+    status, _, texts = machine.run()
+    assert (status, foreign.exists()) == (0, False), texts
+    assert "app-1" in machine.installed() and "app-2" not in machine.installed()
+    assert machine.run()[:2] == (0, {})
+    machine.site(said.replace("app: 1", "app: 2"), repos)
+    status, statuses, texts = machine.run()
+    assert (status, statuses["modules:app"], statuses["packages"]) == (5, "failed", "blocked")
+    assert texts["modules:app"].startswith("app:1 is enabled")
+    machine.site("  repos: {modular: {state: absent}, site: {}}\n", repos)
+    assert machine.run()[0] == 0
+    assert sorted(path.name for path in (machine.root / "etc/yum.repos.d").iterdir()) == ["bootforge-site.repo"]

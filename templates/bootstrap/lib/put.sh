@@ -28,11 +28,12 @@ bf_act() {
     return 1
 }
 
-# bf_within SECONDS COMMAND...: COMMAND, ended when it takes longer; EL5 has no timeout(1).
+# bf_within SECONDS COMMAND...: COMMAND, ended when it takes longer; EL5 has no timeout(1). Its standard input comes by
+# way of file 4: dash has turned that of what it starts with & to /dev/null before it looks at <&0.
 bf_within() {
     bf_seconds=$1
     shift
-    "$@" <&0 &
+    { "$@" <&4 4<&- & } 4<&0
     bf_child=$!
     (
         bf_nap=
