@@ -36,12 +36,17 @@ TOOL = r"""
 # $fake/offered: "NAME VERSION" a line. One transaction: all or nothing.
 cd $fake; touch installed offered; now=$(cat installed)
 version() { sed -n "s/^$1 //p" offered; }
-put() { v=$(version "$1"); [ -n "$v" ] || { echo "No match for argument: $1"; echo "Error: Unable to find a match: $1"; return 1; }
+put() { v=$(version "$1"); p=$(sed -n "s/^$1 //p" provides); [ -z "$p" ] || { put "$p"; return; }
+    [ -n "$v" ] || { echo "No match for argument: $1"; echo "Error: Unable to find a match: $1"; return 1; }
     drop "$1"; now="$now
 $1 $v"; }
 drop() { now=$(echo "$now" | grep -v "^$1 "); }
-done_() { echo "$now" | grep . | sort >new; mv new installed; mkdir -p ../root/var/lib/rpm; cp installed ../root/var/lib/rpm/Packages; echo Complete!; }
-while :; do case $1 in -*) [ "$1" != -C ] || cached=1; shift ;; *) break ;; esac; done
+done_() {
+    echo "$now" | grep . | sort >new; mkdir -p ../root/var/lib/rpm || exit 1; cd ../root/var/lib/rpm
+    cp $fake/new .new || { rm -f .new; echo "Error: no space"; exit 1; }
+    mv .new Packages; cd $fake; mv new installed; echo Complete!
+}
+while :; do case $1 in -*) [ "$1" != -y ] || yes=1; [ "$1" != -C ] || cached=1; shift ;; *) break ;; esac; done
 action=$1; shift
 case $action in
 check-update)
@@ -54,7 +59,8 @@ shell) while read -r a names; do case $a in
         remove) for n in $names; do drop "$n"; done ;;
         install) for n in $names; do put "$n"; done ;;
         run) done_ ;;
-        esac; done ;;
+        exit) exit 0 ;;
+        esac; done; [ -z "$yes" ] || done_ ;;
 module) mkdir -p ../root/etc/dnf/modules.d; n=${2%:*}; printf '[%s]\nname=%s\nstream=%s\nprofiles=\nstate=enabled\n' "$n" "$n" "${2#*:}" >"../root/etc/dnf/modules.d/$n.module" ;;
 esac
 """
@@ -144,7 +150,8 @@ def _world(at: Path, *steps: Step) -> tuple[World, Path]:
 
 def _asked(world: World, shell: list[str], script: Path, *args: str) -> tuple[Ran, list[str]]:
     (world.fake / "calls").unlink(missing_ok=True)
-    return world.run(shell, script, *args), world.calls()
+    ran = world.run(shell, script, *args)
+    return ran, [one for one in world.calls() if one.startswith(("rpm ", "dnf "))]
 
 
 def test_nothing_is_asked_while_rpms_database_is_older(shell: list[str], tmp_path: Path) -> None:
@@ -153,9 +160,9 @@ def test_nothing_is_asked_while_rpms_database_is_older(shell: list[str], tmp_pat
     world_now = time.time()
     os.utime(world.root / "var/lib/rpm/Packages", (world_now - 60, world_now - 60))
     assert _asked(world, shell, script)[1] == []
-    assert len(_asked(world, shell, script, "--only", "packages")[1]) == 2
+    assert len(_asked(world, shell, script, "--only", "packages")[1]) == 3, "two of rpm, and whether there are newer"
     os.utime(world.root / "var/lib/rpm/Packages", (world_now + 60, world_now + 60))
-    assert [one.split()[0] for one in _asked(world, shell, script)[1]] == ["rpm"]
+    assert [one.split()[0] for one in _asked(world, shell, script)[1]] == ["rpm", "rpm"]
     os.utime(world.root / "var/lib/rpm/Packages", (world_now - 60, world_now - 60))
     script.write_text(script_of((_packages("dnf", "a"),)))
     assert len(_asked(world, shell, script)[1]) == 1, "another list was never found right"

@@ -1,10 +1,24 @@
 # Where packages come from, and which there are. rpm is asked once for many names; yum or dnf is started only when there
 # is something to do, or to look for newer packages.
 
+# bf_rpm ARG...: rpm, by its path, because busybox has one of its own, which its shell would take.
+bf_rpm() {
+    case ${bf_rpm_path-} in
+    '')
+        bf_rpm_path=rpm bf_ifs=$IFS IFS=:
+        for bf_place in $PATH; do
+            [ ! -x "$bf_place/rpm" ] || { bf_rpm_path=$bf_place/rpm && break; }
+        done
+        IFS=$bf_ifs
+        ;;
+    esac
+    LC_ALL=C "$bf_rpm_path" "$@"
+}
+
 # bf_rpm_keys FILE FINGERPRINTS...: rpm's database has the keys of each FILE. It calls a key by the last eight digits of
 # its fingerprint, rpm 6 by all of them.
 bf_rpm_keys() {
-    bf_keys=$(LC_ALL=C rpm -q --qf '%{VERSION}\n' gpg-pubkey 2>/dev/null)
+    bf_keys=$(bf_rpm -q --qf '%{VERSION}\n' gpg-pubkey 2>/dev/null)
     while [ $# -ge 2 ]; do
         bf_lacks=
         for bf_key in $2; do
@@ -16,7 +30,7 @@ bf_rpm_keys() {
             done
             [ -n "$bf_has" ] || bf_lacks=1
         done
-        [ -z "$bf_lacks" ] || bf_act "${1##*/} imported" rpm --import "${BF_ROOT-}$1" || return 1
+        [ -z "$bf_lacks" ] || bf_act "${1##*/} imported" bf_rpm --import "${BF_ROOT-}$1" || return 1
         shift 2
     done
 }
@@ -140,7 +154,7 @@ bf_installed() {
 bf_lacking() {
     bf_lacked=' ' bf_words=$1
     shift
-    bf_said=$(LC_ALL=C rpm -q --qf 'is there\n' "$@" 2>&1)
+    bf_said=$(bf_rpm -q --qf 'is there\n' "$@" 2>&1)
     bf_lines=0
     while IFS= read -r bf_line; do
         bf_lines=$((bf_lines + 1))
@@ -205,7 +219,7 @@ bf_along() {
     bf_dragged=
     [ -n "$bf_surplus" ] && [ -z "$bf_missing" ] || return 0
     # shellcheck disable=SC2086
-    while ! bf_said=$(LC_ALL=C rpm -e --test --allmatches $bf_surplus $bf_dragged 2>&1); do
+    while ! bf_said=$(bf_rpm -e --test --allmatches $bf_surplus $bf_dragged 2>&1); do
         bf_more=
         while IFS= read -r bf_line; do
             case $bf_line in
@@ -228,15 +242,14 @@ EOS
 # be wanted as well: it is removed by those who want it removed. yum does neither unless told.
 #
 # The shells of yum and dnf go on after an error, so the same lines are tried without 'run' first: a package must not be
-# removed when that which takes its place is not to be had.
+# removed when that which takes its place is not to be had. 'exit' ends the trial, and nothing is said yes to: dnf would
+# run what is left when its script ends.
 bf_transaction() {
-    bf_options=-y
-    # shellcheck disable=SC2086
+    bf_options=
     if [ "$bf_tool" != yum ]; then
-        bf_protected=
+        bf_options=--setopt=clean_requirements_on_remove=False bf_protected=
         for bf_one in $bf_present; do bf_protected="$bf_protected,$bf_one"; done
-        bf_options="-y --setopt=clean_requirements_on_remove=False --setopt=protected_packages=${bf_protected#,}"
-        [ -n "$bf_protected" ] || bf_options="-y --setopt=clean_requirements_on_remove=False"
+        [ -z "$bf_protected" ] || bf_options="$bf_options --setopt=protected_packages=${bf_protected#,}"
     fi
     # shellcheck disable=SC2086
     if [ "$bf_tool" = dnf5 ]; then
@@ -257,6 +270,7 @@ bf_transaction() {
             return
             ;;
         esac
+        bf_options="$bf_options -y"
         bf_shell run
         case $bf_answer in
         *Complete!*) return 0 ;;
@@ -265,7 +279,7 @@ bf_transaction() {
         return
     fi
     # shellcheck disable=SC2086
-    bf_answer=$(bf_within 1800 env LC_ALL=C "$bf_tool" $bf_options "$@" 2>&1) || bf_because "$bf_tool $1"
+    bf_answer=$(bf_within 1800 env LC_ALL=C "$bf_tool" -y $bf_options "$@" 2>&1) || bf_because "$bf_tool $1"
 }
 
 # bf_shell LAST: bf_lines and LAST for the tool's shell; sets bf_answer.
@@ -275,6 +289,7 @@ bf_shell() {
         bf_within 1800 env LC_ALL=C "$bf_tool" $bf_options shell /dev/stdin 2>&1 <<EOS
 $bf_lines
 $1
+exit
 EOS
     )
 }
