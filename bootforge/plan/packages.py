@@ -43,8 +43,12 @@ def _keys(site: Site, places: Mapping[str, Place], uses: Mapping[str, RepoUseSpe
         path, at = KEYS + name, ("repos", name)
         key = site.repos[name].gpgkey if name in places else None
         if key:
+            try:
+                prints = fingerprints(site.files[key])
+            except (KeyError, ValueError):
+                continue  # told at its line of repos.yaml (site/repos.py)
             content = site.files[key].decode().replace("\r\n", "\n")
-            files.append((name, path, fingerprints(site.files[key])))
+            files.append((name, path, prints))
             yield whole_file(f"rpm-keys:{name}", path, content, at)
         elif use.state == "absent":
             yield Step(f"rpm-keys:{name}", "absent", (path,), at)

@@ -1,5 +1,5 @@
-"""Keys, .repo files, modules and packages, with stand-ins for rpm and for yum, dnf and dnf5; tests/integration/test_dnf.py
-has the real ones."""
+"""Keys, .repo files, modules and packages, with stand-ins for rpm and for yum, dnf and dnf5; the real ones are in
+tests/integration/test_dnf.py."""
 
 from __future__ import annotations
 
@@ -14,54 +14,99 @@ from bootforge.model_steps import Step, whole_file
 from tests.shell.world import SHELLS, Case, Ran, World, _need, proofs, script_of
 
 RPM = r"""
-# $fake/installed: "NAME VERSION" a line; $fake/keys: eight digits a line; $fake/provides: "WHAT NAME"; $fake/needs: "NAME WHAT"
+# $fake/installed: "NAME VERSION" a line; keys: eight digits a line; provides: "WHAT NAME"; needs: "NAME WHAT".
 cd $fake; touch installed keys provides needs
 is() { grep -q "^$1 " installed; }
-case $1 in
--q)
-    case "$*" in
-    *gpg-pubkey*) cat keys; exit 0 ;;
-    *--whatprovides*) shift 4; for n; do
-        p=$(sed -n "s/^$n //p" provides); if [ -n "$p" ] && is "$p"; then echo 'is there'; else echo "no package provides $n"; fi; done ;;
-    *) [ ! -e broken ] || { echo "error: cannot open Packages database in /var/lib/rpm"; exit 1; }
-        shift 3; for n; do if is "$n"; then echo 'is there'; else echo "package $n is not installed"; fi; done ;;
-    esac ;;
---import) sed -n 's/^ID //p' "$2" >new; sort -u keys new -o keys; rm new ;;
--e) shift 3; status=0; while read -r n what; do
-        for one; do [ "$one" != "$what" ] || { case " $* " in *" $n-1 "*) ;; *) echo "	$what is needed by (installed) $n-1"; status=1 ;; esac; }; done
-    done <needs; exit $status ;;
+provided() { p=$(sed -n "s/^$1 //p" provides); [ -n "$p" ] && is "$p"; }
+case $* in
+*gpg-pubkey*) cat keys ;;
+-q*--whatprovides*)
+    shift 4
+    for n; do
+        if provided "$n"; then echo 'is there'; else echo "no package provides $n"; fi
+    done ;;
+-q*)
+    [ ! -e broken ] || { echo "error: cannot open Packages database in /var/lib/rpm"; exit 1; }
+    shift 3
+    for n; do
+        if is "$n"; then echo 'is there'; else echo "package $n is not installed"; fi
+    done ;;
+--import*) sed -n 's/^ID //p' "$2" >new; sort -u keys new -o keys; rm new ;;
+-e*)
+    shift 3
+    status=0
+    while read -r n what; do
+        case " $* " in
+        *" $n-1 "*) ;;
+        *" $what "*) echo "	$what is needed by (installed) $n-1"; status=1 ;;
+        esac
+    done <needs
+    exit $status ;;
 esac
 """
 TOOL = r"""
-# $fake/offered: "NAME VERSION" a line. One transaction: all or nothing.
+# $fake/offered: "NAME VERSION" a line. What is done is done at the end, or not at all; shell goes on after an error,
+# and does what is left over when its script ends, as dnf's does.
 cd $fake; touch installed offered; now=$(cat installed)
 version() { sed -n "s/^$1 //p" offered; }
-put() { v=$(version "$1"); p=$(sed -n "s/^$1 //p" provides); [ -z "$p" ] || { put "$p"; return; }
+drop() { now=$(echo "$now" | grep -v "^$1 "); }
+put() {
+    v=$(version "$1"); p=$(sed -n "s/^$1 //p" provides)
+    if [ -n "$p" ]; then put "$p"; return; fi
     [ -n "$v" ] || { echo "No match for argument: $1"; echo "Error: Unable to find a match: $1"; return 1; }
     drop "$1"; now="$now
-$1 $v"; }
-drop() { now=$(echo "$now" | grep -v "^$1 "); }
-done_() {
+$1 $v"
+}
+all_of_it() {
     echo "$now" | grep . | sort >new; mkdir -p ../root/var/lib/rpm || exit 1; cd ../root/var/lib/rpm
     cp $fake/new .new || { rm -f .new; echo "Error: no space"; exit 1; }
     mv .new Packages; cd $fake; mv new installed; echo Complete!
 }
-while :; do case $1 in -*) [ "$1" != -y ] || yes=1; [ "$1" != -C ] || cached=1; shift ;; *) break ;; esac; done
+cached='' yes=''
+while :; do
+    case $1 in
+    -C) cached=1 ;;
+    -y) yes=1 ;;
+    -*) ;;
+    *) break ;;
+    esac
+    shift
+done
 action=$1; shift
 case $action in
 check-update)
     [ -z "$cached" ] || [ -s offered ] || { echo "Error: Cache-only enabled but no cache"; exit 1; }
-    status=0; echo; for n; do o=$(version "$n"); grep -q "^$n $o$" installed || { [ -z "$o" ] || { echo "$n.noarch   $o   site"; status=100; }; }; done; exit $status ;;
-install) for n; do put "$n" || exit 1; done; done_ ;;
-remove) for n; do drop "$n"; done; done_ ;;
-do) for n; do case $n in --action=*) a=${n#*=} ;; *) case $a in remove) drop "$n" ;; *) put "$n" || exit 1 ;; esac ;; esac; done; done_ ;;
-shell) while read -r a names; do case $a in
+    status=0; echo
+    for n; do
+        v=$(version "$n")
+        [ -z "$v" ] || grep -q "^$n $v$" installed || { echo "$n.noarch   $v   site"; status=100; }
+    done
+    exit $status ;;
+install) for n; do put "$n" || exit 1; done; all_of_it ;;
+remove) for n; do drop "$n"; done; all_of_it ;;
+do)
+    for n; do
+        case $n:$what in
+        --action=*) what=${n#*=} ;;
+        *:remove) drop "$n" ;;
+        *) put "$n" || exit 1 ;;
+        esac
+    done
+    all_of_it ;;
+shell)
+    while read -r word names; do
+        case $word in
         remove) for n in $names; do drop "$n"; done ;;
         install) for n in $names; do put "$n"; done ;;
-        run) done_ ;;
+        run) all_of_it ;;
         exit) exit 0 ;;
-        esac; done; [ -z "$yes" ] || done_ ;;
-module) mkdir -p ../root/etc/dnf/modules.d; n=${2%:*}; printf '[%s]\nname=%s\nstream=%s\nprofiles=\nstate=enabled\n' "$n" "$n" "${2#*:}" >"../root/etc/dnf/modules.d/$n.module" ;;
+        esac
+    done
+    [ -z "$yes" ] || all_of_it ;;
+module)
+    mkdir -p ../root/etc/dnf/modules.d; n=${2%:*}
+    cd ../root/etc/dnf/modules.d
+    printf '[%s]\nname=%s\nstream=%s\nprofiles=\nstate=enabled\n' "$n" "$n" "${2#*:}" >"$n.module" ;;
 esac
 """
 
