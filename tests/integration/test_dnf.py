@@ -354,6 +354,12 @@ def test_what_is_wanted_is_not_removed_with_what_it_needs(machine: Machine) -> N
     machine.site("  repos: {site: {}}\n  packages: [uses-old]\n  absent_packages: [old]\n", REPOS)
     status, _, texts = machine.run()
     assert status == 5 and "uses-old" in texts["packages"] and machine.installed() >= {"old-1", "uses-old-1"}
+    protected = machine.root / "etc/dnf/protected.d/site.conf"
+    protected.write_text("old\n")
+    machine.site("  repos: {site: {}}\n  packages: [hello]\n  absent_packages: [old]\n", REPOS)
+    status, _, texts = machine.run()
+    assert status == 5 and "old" in machine.run()[2]["packages"] and "old-1" in machine.installed(), texts
+    protected.unlink()
     machine.site("  repos: {site: {}}\n  absent_packages: [old]\n", REPOS)
     assert machine.run("--check")[2]["packages"] == "remove old and what needs it: uses-old-1-1.noarch"
     assert machine.run()[0] == 0 and not machine.installed() & {"old-1", "uses-old-1"}

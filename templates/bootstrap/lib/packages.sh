@@ -247,9 +247,10 @@ EOS
 bf_transaction() {
     bf_options=
     if [ "$bf_tool" != yum ]; then
-        bf_options=--setopt=clean_requirements_on_remove=False bf_protected=
-        for bf_one in $bf_present; do bf_protected="$bf_protected,$bf_one"; done
-        [ -z "$bf_protected" ] || bf_options="$bf_options --setopt=protected_packages=${bf_protected#,}"
+        # What is said here takes the place of dnf's own list, so that is said as well (dnf.conf(5)).
+        bf_options="--setopt=clean_requirements_on_remove=False --setopt=protected_packages=$bf_tool"
+        bf_options="$bf_options,glob:/etc/yum/protected.d/*.conf,glob:/etc/dnf/protected.d/*.conf"
+        for bf_one in $bf_present; do bf_options="$bf_options,$bf_one"; done
     fi
     # shellcheck disable=SC2086
     if [ "$bf_tool" = dnf5 ]; then
