@@ -38,6 +38,9 @@ class Release:
     GRUB boots a kernel with by UEFI (Red Hat's installation guides of EL7 to EL9, TFTP servers for UEFI clients).
     ``x86_level``: of the x86-64 psABI. ``memory``: MiB below which its installer gives up when the tree comes by HTTP
     (anaconda: display.py check_memory, isys.py MIN_RAM and SQUASHFS_EXTRA_RAM).
+    ``pkg``: what installs packages: yum, dnf (4) or dnf5 (Fedora since 41, "Switch to DNF5"). ``modules``: streams of
+    packages; deprecated in EL9, gone in EL10 and Fedora (pykickstart: ``module``). ``repo_gpgcheck``: of a .repo file;
+    EL5's yum 3.2.22 has none.
     ``end_of_life``: of its free rebuilds, or of Fedora's schedule, as YYYY-MM. ``releasever``: what yum and dnf call
     it.
     """
@@ -83,6 +86,9 @@ class Release:
     grub_linux: Literal["linux", "linuxefi"] = "linux"
     x86_level: int = 1
     memory: int = 1070
+    pkg: Literal["yum", "dnf", "dnf5"] = "dnf"
+    modules: bool = True
+    repo_gpgcheck: bool = True
     end_of_life: str = ""
     releasever: str = ""
 
@@ -109,6 +115,8 @@ _EL7 = replace(
     authconfig=True,
     sshkey=False,
     memory=670,
+    pkg="yum",
+    modules=False,
     hashes=("$6$", "$5$", "$1$"),
     end_of_life="2024-06",
     releasever="7",
@@ -163,6 +171,7 @@ _EL5 = replace(
     https=False,
     uefi=False,
     memory=64,
+    repo_gpgcheck=False,
     end_of_life="2017-03",
     releasever="5",
 )
@@ -174,10 +183,11 @@ _EL10 = replace(
     nosave_flag=False,
     hashes=("$y$", "$gy$", "$6$", "$5$", "$2b$"),
     x86_level=3,
+    modules=False,
     end_of_life="2035-05",
     releasever="10",
 )
-_FEDORA = replace(_EL10, x86_level=1)
+_FEDORA = replace(_EL10, x86_level=1, pkg="dnf5")
 
 RELEASES = {
     release.name: release

@@ -64,7 +64,7 @@ def _unused(generation: Generation) -> Iterator[Problem]:
         used["secret"].update(filter(None, passwords))
         used["key file"].update(file for files in spec.authorized_keys.values() for file in files)
         used["repo"].update(spec.repos)
-        used["key file"].update(filter(None, (site.repos[name].gpgkey for name in spec.repos)))
+        used["key file"].update(filter(None, (site.repos[name].gpgkey for name in spec.repos if name in site.repos)))
         chap = (spec.chap.secret, spec.chap.mutual_secret) if spec.chap else ()
         used["secret"].update(filter(None, chap))
         storage = generation.plan(host.name.text).storage

@@ -1,8 +1,9 @@
-"""Repositories that the installer takes packages from, beside its install tree."""
+"""Repositories that packages come from, beside the install tree: those of the installer, and where each is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from bootforge.errors import did_you_mean
 from bootforge.naming import CAPTURE
@@ -18,17 +19,45 @@ from bootforge.words import KsCommand
 
 def plan_repos(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[KsCommand, ...]:
     """A ``repo`` for each, sorted by name. Without --install: the .repo files of the installed system are the
-    bootstrap's."""
-    facts = {**host.facts, **decided_facts(site, host.facts, host.release, host.arch)}
+    bootstrap's (plan/packages.py)."""
+    facts = _facts(site, host)
     commands = []
     for name, use in sorted(host.spec.repos.items()):
         repo = site.repos.get(name)
+        if use.state == "absent":
+            continue
         if repo is None:
             hint = did_you_mean(name, site.repos) or "declare it in repos.yaml"
             faults.append(Fault(("repos", name), "BF021", f"no repo '{name}'", hint))
         elif one := _repo(name, repo, use, RELEASES[host.release], facts, faults):
             commands.append(one)
     return tuple(commands)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a repository is for one host; the proxy by which it is reached."""
+
+    url: str | None
+    mirrorlist: str | None
+    proxy: str | None
+
+
+def place_of(site: Site, host: ResolvedHost, name: str) -> Place:
+    """What ``plan_repos`` has checked already: where a declared repository is, with the host's facts filled in."""
+    return _place(name, site.repos[name], _facts(site, host), [])
+
+
+def _facts(site: Site, host: ResolvedHost) -> Mapping[str, str]:
+    return {**host.facts, **decided_facts(site, host.facts, host.release, host.arch)}
+
+
+def _place(name: str, repo: RepoSpec, facts: Mapping[str, str], faults: list[Fault]) -> Place:
+    return Place(
+        _filled(name, "url", repo.url, parse_url, facts, faults),
+        _filled(name, "mirrorlist", repo.mirrorlist, parse_mirror, facts, faults),
+        _filled(name, "proxy", repo.proxy, parse_url, facts, faults),
+    )
 
 
 def _repo(
@@ -42,15 +71,13 @@ def _repo(
         one = "has no environment, and so no branch" if branch is None else f"is of the branch '{branch}'"
         fault(f"repo {name} is for {', '.join(repo.branches)}, and the host {one}", "see 'branches:' in repos.yaml")
         return None
-    url = _filled(name, "url", repo.url, parse_url, facts, faults)
-    mirrors = _filled(name, "mirrorlist", repo.mirrorlist, parse_mirror, facts, faults)
-    proxy = _filled(name, "proxy", repo.proxy, parse_url, facts, faults)
+    place = _place(name, repo, facts, faults)
     if not use.install:
         return None
-    if any((text or "").startswith("https:") for text in (url, mirrors)) and not release.https:
+    if any((text or "").startswith("https:") for text in (place.url, place.mirrorlist)) and not release.https:
         fault(f"repo {name} is https, and {release.name}'s installer has no TLS", "write http:// in repos.yaml")
     if not release.repo_options:
-        unknown = {"exclude": use.exclude, "cost": use.cost, "proxy": proxy}
+        unknown = {"exclude": use.exclude, "cost": use.cost, "proxy": place.proxy}
         for key in (key for key, value in unknown.items() if value):
             fault(
                 f"{release.name}'s installer has no '{key}' of a repo", f"write 'install: false' at repos.{name}", key
@@ -58,9 +85,9 @@ def _repo(
     return command(
         "repo",
         name=name,
-        baseurl=url,
-        mirrorlist=mirrors,
-        proxy=proxy,
+        baseurl=place.url,
+        mirrorlist=place.mirrorlist,
+        proxy=place.proxy,
         excludepkgs=",".join(use.exclude) or None,
         cost=use.cost,
     )

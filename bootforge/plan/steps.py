@@ -7,6 +7,7 @@ from bootforge.model_steps import Step
 from bootforge.model_storage import DiskPlan
 from bootforge.plan.digest import plan_digest
 from bootforge.plan.faults import Fault
+from bootforge.plan.packages import plan_packages
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
 from bootforge.words import Arg
@@ -21,6 +22,7 @@ def plan_steps(
         *_names_of_nics(nics),
         Step("mark", "mark", (disks.mark, *disks.tagged), ()),
         Step("first-boot", "first_boot", (), (), ("install",)),
+        *plan_packages(site, host, faults),
     )
 
 

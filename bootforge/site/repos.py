@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bootforge.errors import Problem, did_you_mean
+from bootforge.errors import Problem, did_you_mean, told
 from bootforge.model import Origin
+from bootforge.rpmkey import fingerprints
 from bootforge.site.kinds import kind_of_model
 from bootforge.site.layer import Merged, flatten, merge, no_weaker
 from bootforge.site.schema_system import ReposFile, RepoSpec
@@ -47,7 +48,8 @@ def _fault(name: str, repo: RepoSpec, files: Mapping[str, bytes]) -> tuple[str, 
         return "mirrorlist", f"repo {name} needs one place to come from", "give 'url' or 'mirrorlist'"
     key = repo.gpgkey
     if key is None:
-        return None
+        unsigned = "no 'gpgkey', so nothing can tell who signed its metadata"
+        return ("repo_gpgcheck", f"repo {name} has {unsigned}", "give 'gpgkey'") if repo.repo_gpgcheck else None
     if key not in files:
         known = [file for file in files if not file.endswith(".yaml")]
         return "gpgkey", f"no file '{key}' in the site", did_you_mean(key, known) or "copy it there"
@@ -55,4 +57,9 @@ def _fault(name: str, repo: RepoSpec, files: Mapping[str, bytes]) -> tuple[str, 
         return "gpgkey", f"{key} is a private key", "commit the public key, and replace this one"
     if b"BEGIN PGP PUBLIC KEY BLOCK" not in files[key]:
         return "gpgkey", f"{key} is no public key of PGP", "'gpg --armor --export' writes one"
+    try:
+        fingerprints(files[key])
+    except ValueError as error:
+        what, hint = told(error, f"{key} ")
+        return "gpgkey", what, hint
     return None

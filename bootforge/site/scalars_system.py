@@ -14,6 +14,8 @@ from bootforge.site.scalars import matching, scalar, with_facts
 _LEVEL = re.compile(r"[1-4]")
 _BOOT_WORD = re.compile(r"[A-Za-z0-9._~:/?=@,+%&()\[\]*!-]+")
 _PACKAGE = re.compile(r"@\^?[A-Za-z0-9][A-Za-z0-9_.+-]*|[A-Za-z0-9][A-Za-z0-9_.+-]*(\.[a-z0-9_]+)?")
+_ONLY_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+_MODULE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.+-]*[A-Za-z0-9+])?")
 _LANGUAGE = re.compile(r"[a-z]{2,3}_[A-Z]{2}(\.UTF-8)?")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ABSOLUTE = re.compile(r"(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+")
@@ -95,6 +97,8 @@ Language = Annotated[str, *scalar(matching(_LANGUAGE, "a language", "write it as
 BootWord = Annotated[str, *scalar(matching(_BOOT_WORD, *_IPXE_WORD), _BOOT_WORD.pattern)]
 FactsBootWord = Annotated[str, *with_facts(matching(_BOOT_WORD, *_IPXE_WORD), _BOOT_WORD.pattern)]
 Package = Annotated[str, *scalar(matching(_PACKAGE, *_ONE_PACKAGE), _PACKAGE.pattern)]
+OnlyPackage = Annotated[str, *scalar(matching(_ONLY_PACKAGE, "a package", "write its NAME"), _ONLY_PACKAGE.pattern)]
+Module = Annotated[str, *scalar(matching(_MODULE, "a module or stream", "write it as in nodejs: 18"), _MODULE.pattern)]
 AbsolutePath = Annotated[str, *scalar(matching(_ABSOLUTE, "an absolute path", "write it as in /bin/bash"))]
 Gecos = Annotated[str, *scalar(parse_gecos)]
 Service = Annotated[str, *scalar(parse_service)]

@@ -17,6 +17,7 @@ from pydantic import Field
 from bootforge.site.kinds import Model
 from bootforge.site.scalars import (
     AsSet,
+    Bool,
     FactName,
     FactWord,
     Host,
@@ -31,7 +32,7 @@ from bootforge.site.scalars import (
 )
 from bootforge.site.scalars_network import MacPrefix, Url
 from bootforge.site.scalars_storage import FactsIqn
-from bootforge.site.scalars_system import Console, Language, Level, Package, Service, Timezone
+from bootforge.site.scalars_system import Console, Language, Level, Module, OnlyPackage, Package, Service, Timezone
 from bootforge.site.schema_network import NetworkSpec, NicSpec
 from bootforge.site.schema_storage import ChapSpec, DiskSpec, FilesystemSpec, VolumeGroupSpec, VolumeSpec
 from bootforge.site.schema_system import (
@@ -92,6 +93,9 @@ class HostSpec(Model):
     )
     firewall: FirewallSpec = Field(FirewallSpec(), description="What the installed system lets in.")
     repos: dict[Name, RepoUseSpec] = Field({}, description="Repositories of repos.yaml, by name.")
+    repos_purge: Bool = Field(
+        False, description="Whether .repo files of others are removed, so that packages come from 'repos:' only."
+    )
     driver_disks: tuple[Url, ...] = Field(
         (), description="Driver disks that the installer loads first. EL5 and EL6 take one."
     )
@@ -108,10 +112,24 @@ class HostSpec(Model):
     install: InstallSpec = Field(InstallSpec(), description="The installer's source and arguments.")
     kernel_args: tuple[Word, ...] = Field((), description="Kernel arguments of the installed system.")
     packages: Annotated[tuple[Package, ...], *AsSet] = Field(
-        (), description="Packages, @groups and one @^environment to install."
+        (),
+        description="Packages, @groups and one @^environment to install. The bootstrap's packages step keeps the"
+        " packages installed; groups and environments are the installer's.",
     )
     exclude_packages: Annotated[tuple[Package, ...], *AsSet] = Field(
         (), description="Packages and @groups that a group or environment would bring, and that are left out."
+    )
+    absent_packages: Annotated[tuple[OnlyPackage, ...], *AsSet] = Field(
+        (), description="Packages that the bootstrap's packages step removes, with what needs them."
+    )
+    latest_packages: Annotated[tuple[OnlyPackage, ...], *AsSet] = Field(
+        (),
+        description="Packages that the bootstrap's packages step installs, and keeps at the newest that the host's"
+        " repositories offer; it looks once a day.",
+    )
+    modules: dict[Module, Module] = Field(
+        {},
+        description="Streams of modules that packages come from, by the module's name, as in 'nodejs: 18'. EL8, EL9.",
     )
     disks: dict[Name, DiskSpec] = Field({}, description="The disks that the installer may use.")
     scheme: one_of("lvm", "plain") = Field("lvm", description="Logical volumes, or plain partitions.")  # type: ignore[valid-type]

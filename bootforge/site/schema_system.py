@@ -110,19 +110,24 @@ class FirewallSpec(Model):
 
 
 class RepoUseSpec(Model):
-    """How a host uses a repository of repos.yaml. The installed system's .repo files are the bootstrap's
-    repositories step."""
+    """How a host uses a repository of repos.yaml: the installer, and the installed system by a .repo file."""
 
     install: Bool = Field(
         True,
-        description="Whether the installer takes packages from it."
-        " The .repo file of the installed system is the bootstrap's repositories step either way.",
+        description="Whether the installer takes packages from it. The installed system has its .repo file either way.",
     )
     exclude: tuple[Excluded, ...] = Field(
         (), description="Packages that are not taken from it; * and ? stand for any letters. EL5's installer cannot."
     )
     cost: Count | None = Field(
-        None, description="Of two repositories with one package the cheaper is used; 1000 unless said. Not on EL5."
+        None,
+        description="Of two repositories with one package the cheaper is used; 1000 unless said."
+        " EL5's installer cannot.",
+    )
+    state: one_of("present", "absent") = Field(  # type: ignore[valid-type]
+        "present",
+        description="absent: nobody takes packages from it; its .repo file and the file of its key are removed."
+        " It need not stand in repos.yaml any more.",
     )
 
 
@@ -133,13 +138,21 @@ class RepoSpec(Model):
     mirrorlist: MirrorUrl | None = Field(None, description="A list of mirrors, instead of the url.")
     gpgkey: SitePath | None = Field(
         None,
-        description="The public key that signs its packages, as the path of a file of the site."
-        " Checked; installed by the bootstrap's repositories step.",
+        description="The public key that signs its packages, as the path of a file of the site. The installed system"
+        " gets the file and knows the key.",
+    )
+    gpgcheck: Bool = Field(
+        True,
+        description="Whether the installed system refuses packages without a signature by a key that it knows: this"
+        " one, or another that was imported.",
+    )
+    repo_gpgcheck: Bool = Field(
+        False, description="Whether it refuses metadata that 'gpgkey' has not signed (repomd.xml.asc). Not on EL5."
     )
     branches: Annotated[tuple[Name, ...], *AsSet] = Field(
         (), description="Branches whose hosts may use it: {branch} of a host, else its {env}. Default: every host."
     )
-    proxy: Url | None = Field(None, description="The proxy that the installer reaches it by. Not on EL5.")
+    proxy: Url | None = Field(None, description="The proxy that it is reached by. EL5's installer cannot.")
 
 
 class ReposFile(Model):

@@ -35,7 +35,7 @@ ROWS = (
     ("resolve", "select"),
     ("classes",),
     ("site",),
-    ("naming", "rules", "releases"),
+    ("naming", "rules", "releases", "rpmkey"),
     ("errors",),
     ("model",),
     ("model_storage", "model_steps"),

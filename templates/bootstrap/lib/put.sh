@@ -28,12 +28,13 @@ bf_act() {
     return 1
 }
 
-# bf_within SECONDS COMMAND...: COMMAND, ended when it takes longer; EL5 has no timeout(1). Who watches it looks every
-# second and has no trap: between a trap and a wait shells lose signals, mksh among them.
+# bf_within SECONDS COMMAND...: COMMAND, ended when it takes longer; EL5 has no timeout(1). Its standard input comes by
+# way of file 4: dash has turned that of what it starts with & to /dev/null before it looks at <&0. Who watches it looks
+# every second and has no trap: between a trap and a wait shells lose signals, mksh among them.
 bf_within() {
     bf_seconds=$1
     shift
-    "$@" <&0 &
+    { "$@" <&4 4<&- & } 4<&0
     bf_child=$!
     (
         exec >/dev/null 2>&1 3>&- </dev/null
