@@ -53,6 +53,14 @@ class Step:
     secrets: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program and its arguments, which the handler ``run:NAME`` runs."""
+
+    name: str
+    words: tuple[str, ...]
+
+
 def whole_file(
     id: str,
     file: str,
