@@ -1,8 +1,8 @@
 """Regular expressions that mean the same to every awk and to us, so that what an edit does is known beforehand.
 
 What gawk 3.1 (EL5), later gawk, mawk and busybox take alike: literals, ``.``, brackets with ranges and classes,
-groups, ``|``, ``* + ?`` once after an atom, ``^`` and ``$`` at an end, and a backslash before punctuation. Repetitions in
-braces are literal in gawk 3.1; a backslash before a letter, or within brackets, differs between them.
+groups, ``|``, ``* + ?`` once after an atom, ``^`` and ``$`` at an end, and a backslash before punctuation. Repetitions
+in braces are literal in gawk 3.1; a backslash before a letter, or within brackets, differs between them.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class HookSpec(Model):
     """A script of the site's own: called with 'check', and with 'apply' when that exits with 1."""
 
     source: SitePath = Field(description="The script, for a POSIX sh, as the path of a file of the site.")
-    phases: Annotated[tuple[one_of("install", "boot", "run"), ...], *AsSet] = Field(  # type: ignore[misc]
+    phases: Annotated[tuple[one_of("install", "boot", "run"), ...], *AsSet] = Field(  # type: ignore[valid-type]
         ("boot", "run"), description="When it is called: in %post (install), at the first boot, ever after."
     )
 
