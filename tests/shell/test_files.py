@@ -201,7 +201,8 @@ def _random_edit(rng: random.Random) -> EditSpec | None:
     """An edit that a site could say, and that the planner takes."""
 
     def text() -> str:
-        return rng.choice(("", " ", "x")) + rng.choice(_WORDS) + rng.choice(_SEPARATORS) + rng.choice(_WORDS)
+        text = rng.choice(("", " ", "x")) + rng.choice(_WORDS) + rng.choice(_SEPARATORS) + rng.choice(_WORDS)
+        return text if text.strip() else "-"
 
     lines = {}
     for n in range(rng.randrange(4)):

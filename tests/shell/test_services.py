@@ -81,7 +81,6 @@ CASES = [
         (services(*ALL),),
         prepare=_units(app="", b_timer="masked", c="enabled active", d="", e="enabled active"),  # type: ignore[arg-type]
         drifts={
-            "disabled": _unit("app", "active"),  # type: ignore[dict-item]
             "stopped": _unit("app", "enabled"),  # type: ignore[dict-item]
             "on-disabled": _unit("b@1.timer", ""),  # type: ignore[dict-item]
             "enabled": _unit("c", "enabled"),  # type: ignore[dict-item]
