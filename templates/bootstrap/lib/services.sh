@@ -120,8 +120,8 @@ bf_ask_sysv() {
     for bf_word in $bf_names; do
         bf_row=
         case $bf_table in
-        *"$bf_newline$bf_word"[\ $bf_tab]*)
-            bf_row=${bf_table#*"$bf_newline$bf_word"[\ $bf_tab]}
+        *"$bf_newline$bf_word"[\ "$bf_tab"]*)
+            bf_row=${bf_table#*"$bf_newline$bf_word"[\ "$bf_tab"]}
             bf_row=${bf_row%%"$bf_newline"*}
             ;;
         esac
@@ -158,7 +158,7 @@ bf_processes() {
 bf_end_processes() {
     # shellcheck disable=SC2086 # process ids
     kill -TERM $bf_pids 2>/dev/null
-    for bf_second in 1 2 3 4 5 6 7 8 9 10; do
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
         bf_find_processes
         [ -n "$bf_pids" ] || return 0
         sleep 1
