@@ -232,7 +232,8 @@ def test_processes_that_must_not_run_are_ended(shell: list[str], tmp_path: Path,
     world, script = _world(tmp_path), tmp_path / "b"
     script.write_text(script_of([Step("processes", "processes", ("bf-none", name), (), ("boot", "run"))]))
     assert _text(world.run(shell, script)) == (0, "ok", "")
-    other = subprocess.Popen(["sleep", "1000"])
+    # Its name is a word of what /proc/PID/stat says of any process.
+    other = subprocess.Popen([shutil.copy(tmp_path / name, tmp_path / "0"), "1000"])
     first, second = (subprocess.Popen([tmp_path / name, "1000"]) for _ in range(2))
     try:
         told = world.run(shell, script, "--check")

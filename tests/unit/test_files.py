@@ -34,6 +34,7 @@ PROFILES = {"centos5": "el5", "centos6": "el6", "centos7": "el7", "rocky8": "el8
 
 def built(root: Path, profile: str = "rocky9", more: str = "", said: str = SAID) -> Generation:
     hosts = base("hosts/den.yaml", ("  serial: 0911QAZ4711\n", f"  profile: {profile}{said}{more}"))
+    hosts = hosts.replace("{mac: 52:54:00:12:34:57", "{device: eth0, mac: 52:54:00:12:34:57")
     return generation_with(root, {"hosts/den.yaml": hosts, "files/plain": "exit 0"})
 
 

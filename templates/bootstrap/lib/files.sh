@@ -7,7 +7,11 @@ bf_secret_file() {
         bf_note "secret $4 not given"
         return 0
     fi
-    bf_value=$(cat "$bf_secrets/$4") && [ -n "$bf_value" ] || { bf_fail "secret $4 is empty"; return; }
+    bf_value=$(cat "$bf_secrets/$4")
+    if [ -z "$bf_value" ]; then
+        bf_fail "secret $4 is empty"
+        return
+    fi
     bf_put "$1" "$2" "$3" <<EOS
 $bf_value
 EOS

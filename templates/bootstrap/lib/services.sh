@@ -181,18 +181,20 @@ bf_find_processes() {
         bf_comm=${bf_line#*\(}
         bf_comm=${bf_comm%)*}
         case $bf_comm in
-        *[!A-Za-z0-9_.:+@-]*) continue ;;
+        '' | *[!A-Za-z0-9_.:+@-]*) continue ;;
+        esac
+        case $bf_unwanted in
+        *" $bf_comm "*) ;;
+        *) continue ;;
         esac
         # A zombie has ended, and its parent knows it not yet.
-        case $bf_unwanted:${bf_line##*\) } in
-        *" $bf_comm "*:[ZX]*) ;;
-        *" $bf_comm "*)
-            bf_pids="$bf_pids ${bf_line%% *}"
-            case "$bf_running " in
-            *" $bf_comm "*) ;;
-            *) bf_running="$bf_running $bf_comm" ;;
-            esac
-            ;;
+        case ${bf_line##*\) } in
+        [ZX]*) continue ;;
+        esac
+        bf_pids="$bf_pids ${bf_line%% *}"
+        case "$bf_running " in
+        *" $bf_comm "*) ;;
+        *) bf_running="$bf_running $bf_comm" ;;
         esac
     done
     set -f
