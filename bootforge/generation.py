@@ -28,7 +28,7 @@ from bootforge.site.load import Site, read_site
 # fmt: off
 _CONSEQUENCES = frozenset((
     "BF019", "BF021", "BF022", "BF023", "BF025", "BF033", "BF040", "BF042", "BF043", "BF044",
-    "BF045", "BF046", "BF048", "BF086", "BF087", "BF088", "BF090", "BF091", "BF096", "BF097",
+    "BF045", "BF046", "BF048", "BF086", "BF087", "BF088", "BF090", "BF091", "BF096", "BF097", "BF112",
 ))
 # fmt: on
 """Codes of what a host lacks: said only when every file that speaks of it could be read without a problem."""

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from typing import Literal
 
 from bootforge.addr import Mac
-from bootforge.model_steps import Step
+from bootforge.model_steps import Command, Step
 from bootforge.model_storage import DiskPlan, StoragePlan
 from bootforge.words import BootArg, Call, HostName, KsCommand, Package, Slot, tell_plainly
 
@@ -192,7 +192,8 @@ LocalBoot = Literal["exit-1", "exit", "sanboot"]
 class Plan:
     """Every decision for one host, and nothing undecided: rendering it asks no more questions.
 
-    ``state``: planned, active, held or retired. ``local_boot``: what iPXE does to boot the disk."""
+    ``state``: planned, active, held or retired. ``local_boot``: what iPXE does to boot the disk.
+    ``commands``: what handlers of the bootstrap run."""
 
     host: HostName
     release: str
@@ -206,6 +207,7 @@ class Plan:
     domain: DomainPlan | None
     steps: tuple[Step, ...]
     local_boot: LocalBoot
+    commands: tuple[Command, ...] = ()
 
     @property
     def retired(self) -> bool:

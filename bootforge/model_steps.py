@@ -37,9 +37,9 @@ class Step:
 
     ``id``: KIND, or KIND:NAME where there are several; no blanks. ``path`` is the place of the specification that asked
     for it. ``needs``: ids or kinds of steps that must not have failed. ``notify``: handlers that a change owes, as in
-    ``restart:httpd``. ``whole``: the file or directory that is all that the step makes, so that a digest tells whether there is
-    anything to do. ``watch``: what differs is told and left. ``secrets``: names of secrets that it takes from the
-    directory of --secrets."""
+    ``restart:httpd``. ``whole``: the file or directory that is all that the step makes, so that a digest tells whether
+    there is anything to do. ``watch``: what differs is told and left. ``secrets``: names of secrets that it takes from
+    the directory of --secrets."""
 
     id: str
     fn: str
@@ -52,6 +52,14 @@ class Step:
     whole: Whole | None = None
     watch: bool = False
     secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program and its arguments, which the handler ``run:NAME`` runs."""
+
+    name: str
+    words: tuple[str, ...]
 
 
 def whole_file(

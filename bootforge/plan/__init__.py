@@ -8,6 +8,7 @@ from bootforge.plan.bringup import installer_nics
 from bootforge.plan.cmdline import check_command_line
 from bootforge.plan.domain import plan_domain
 from bootforge.plan.faults import Fault, PlanError
+from bootforge.plan.hooks import plan_commands
 from bootforge.plan.install import plan_install
 from bootforge.plan.machine import check_machine
 from bootforge.plan.network import plan_nics
@@ -33,6 +34,7 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
     domain = plan_domain(host, nics, faults)
     check_machine(host, faults)
     steps = plan_steps(site, host, nics, install.disks, faults)
+    commands = plan_commands(host, faults)
     if faults:
         raise PlanError(faults)
     return Plan(
@@ -48,4 +50,5 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
         domain=domain,
         steps=steps,
         local_boot=host.spec.machine.local_boot,
+        commands=commands,
     )

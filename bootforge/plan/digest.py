@@ -24,7 +24,7 @@ def plan_shape(plan: Plan) -> str:
     install = plan.install
     parts = [getattr(install, name) for name in _OWN]
     decided = repr((plan.host, plan.release, plan.roles, plan.nics, plan.boot, parts, plan.storage, plan.domain))
-    decided = without_own(decided + "".join(map(_told, plan.steps)), own_values(plan))
+    decided = without_own(decided + "".join(map(_told, plan.steps)) + repr(plan.commands), own_values(plan))
     alike = [_told(getattr(install, field.name)) for field in fields(install) if field.name not in _OWN]
     return hashlib.sha256("\n".join([decided, *alike]).encode()).hexdigest()
 
@@ -39,7 +39,7 @@ def without_own(text: str, own: list[str | None]) -> str:
 
 def _decided(plan: Plan) -> str:
     parts = (plan.host, plan.release, plan.roles, plan.nics, plan.boot, _Told(plan.install), plan.storage, plan.domain)
-    return repr(parts) + "".join(map(_told, plan.steps))
+    return repr(parts) + "".join(map(_told, plan.steps)) + (repr(plan.commands) if plan.commands else "")
 
 
 def own_values(plan: Plan) -> list[str | None]:

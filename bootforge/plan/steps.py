@@ -2,34 +2,84 @@
 
 from __future__ import annotations
 
+from bootforge.errors import did_you_mean
 from bootforge.model import Nic, Plan
 from bootforge.model_steps import Step
 from bootforge.model_storage import DiskPlan
 from bootforge.plan.digest import plan_digest
 from bootforge.plan.faults import Fault
+from bootforge.plan.files import plan_files, watched
+from bootforge.plan.hooks import plan_hooks
 from bootforge.plan.packages import plan_packages
+from bootforge.plan.services import plan_services
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
 from bootforge.words import Arg
+
+KINDS = (
+    *("hostname", "nic-names", "mark", "directories", "files", "links", "absent", "edits", "services", "processes"),
+    "hooks",
+)
+"""Every kind of step that a host can have, in their order; what 'bootstrap: {watch: ...}' may name."""
+
+_MADE = {
+    "/etc/hostname": "hostname",
+    "/etc/udev/rules.d/70-persistent-net.rules": "nic-names",
+}
+"""Paths that a step makes which is not one whole file."""
+
+_SITES = {(kind,) for kind in ("files", "links", "absent_paths", "edits")}
 
 
 def plan_steps(
     site: Site, host: ResolvedHost, nics: tuple[Nic, ...], disks: DiskPlan, faults: list[Fault]
 ) -> tuple[Step, ...]:
     """Every step but the stamp: who the host is, who may use it, what it runs, how it is reached."""
-    return (
+    steps = (
         Step("hostname", "hostname", (host.name,), ()),
         *_names_of_nics(nics),
         Step("mark", "mark", (disks.mark, *disks.tagged), ()),
         Step("first-boot", "first_boot", (), (), ("install",)),
         *plan_packages(site, host, faults),
+        *plan_files(site, host, faults),
+        *plan_services(host, faults),
+        *plan_hooks(site, host, faults),
     )
+    _one_of_each_file(steps, faults)
+    return _watched(host, steps, faults)
 
 
 def stamp(plan: Plan, library: str) -> Step:
     """The last step: which host this is and from what it was made. It says that the others succeeded.
     ``library``: the digest of the shell library."""
-    return Step("stamp", "stamp", (plan.host, plan_digest(plan), library), ())
+    step = Step("stamp", "stamp", (plan.host, plan_digest(plan), library), ())
+    return watched(step) if all(one.watch for one in plan.steps) else step
+
+
+def _watched(host: ResolvedHost, steps: tuple[Step, ...], faults: list[Fault]) -> tuple[Step, ...]:
+    """The steps, of which those that are only to tell are marked so."""
+    said = host.spec.bootstrap
+    for kind in said.watch:
+        if kind not in KINDS:
+            hint = did_you_mean(kind, KINDS) or f"kinds: {', '.join(KINDS)}"
+            faults.append(Fault(("bootstrap", "watch", kind), "BF117", f"no kind of steps '{kind}'", hint))
+    if said.mode == "enforce" and not said.watch:
+        return steps
+    return tuple(
+        watched(one) if said.mode == "watch" or one.id.partition(":")[0] in said.watch else one for one in steps
+    )
+
+
+def _one_of_each_file(steps: tuple[Step, ...], faults: list[Fault]) -> None:
+    """Steps of which one would undo what another does."""
+    of = dict(_MADE)
+    for step in steps:
+        if step.whole and step.path[:1] != ("files",):
+            of.setdefault(step.whole.path, step.id)
+    for step in steps:
+        if step.path[:1] in _SITES and step.path[1] in of:
+            what = f"{step.path[1]} is made by the step {of[step.path[1]]}"
+            faults.append(Fault(step.path, "BF111", what, "say it where that step takes it from, or drop it"))
 
 
 def _names_of_nics(nics: tuple[Nic, ...]) -> tuple[Step, ...]:

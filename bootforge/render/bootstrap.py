@@ -32,6 +32,7 @@ def render_bootstrap(plan: Plan, engine: Engine) -> Artifact:
         init="systemd" if RELEASES[plan.release].systemd else "sysv",
         plan=plan_digest(plan),
         files=tuple(step.whole for step in steps if step.whole),
+        commands=plan.commands,
         steps=tuple(_Row(_frame(step), step) for step in steps),
     )
     artifact = make_artifact("bootstrap", "text/x-shellscript; charset=utf-8", text)

@@ -31,16 +31,19 @@ _FACT = re.compile(r"[a-z][a-z0-9_]*")
 _ONE_WORD = ("one word", "write it without blanks, quotes and backslashes")
 
 
-def clean(value: Any) -> str:
-    """One line of text, at most 4,096 characters, without control characters and others that nobody sees."""
+def clean(value: Any, *, longest: int = 4096, allowed: str = "") -> str:
+    """Text of at most ``longest`` characters, without control characters and others that nobody sees; one line, unless
+    newlines are among the ``allowed`` characters."""
     if not isinstance(value, str):
         raise ValueError("must be one value")
-    if len(value) > 4096:
-        raise ValueError(f"is {len(value)} characters long; 4096 at most")
-    if control := _CONTROL.search(value):
-        raise ValueError(f"has the control character {control[0]!r}; write one line of text")
-    if not value.isprintable():
-        unseen = next(char for char in value if not char.isprintable())
+    if len(value) > longest:
+        raise ValueError(f"is {len(value)} characters long; {longest} at most")
+    seen = value.translate(dict.fromkeys(map(ord, allowed))) if allowed else value
+    if control := _CONTROL.search(seen):
+        hint = "write plain text" if "\n" in allowed else "write one line of text"
+        raise ValueError(f"has the control character {control[0]!r}; {hint}")
+    if not seen.isprintable():
+        unseen = next(char for char in seen if not char.isprintable())
         raise ValueError(f"has the character {unseen!a}, which cannot be seen; remove it, or write a blank")
     return value
 
@@ -51,13 +54,21 @@ def _foreign(text: str) -> str:
     return f" (it has {unicodedata.name(char, 'an unknown character')}, {char!a})" if char else ""
 
 
-def scalar(read: Callable[[str], Any], pattern: str | None = None, *, facts: bool = False, **schema: Any) -> Any:
+def scalar(
+    read: Callable[[str], Any],
+    pattern: str | None = None,
+    *,
+    facts: bool = False,
+    longest: int = 4096,
+    allowed: str = "",
+    **schema: Any,
+) -> Any:
     """An annotation for a value that ``read`` makes from clean text; ``{fact}``, where the key takes one, waits for
-    the merged tree."""
+    the merged tree. ``longest`` and ``allowed`` as of ``clean``."""
 
     @lru_cache(maxsize=65536)
     def read_once(text: str) -> Any:
-        text = clean(text)
+        text = clean(text, longest=longest, allowed=allowed)
         try:
             return read(text)
         except ValueError as error:

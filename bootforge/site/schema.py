@@ -30,9 +30,11 @@ from bootforge.site.scalars import (
     Word,
     one_of,
 )
+from bootforge.site.scalars_files import FilePath, Line, Process
 from bootforge.site.scalars_network import MacPrefix, Url
 from bootforge.site.scalars_storage import FactsIqn
 from bootforge.site.scalars_system import Console, Language, Level, Module, OnlyPackage, Package, Service, Timezone
+from bootforge.site.schema_files import BootstrapSpec, DirectorySpec, EditSpec, FileSpec, HookSpec, LinkSpec
 from bootforge.site.schema_network import NetworkSpec, NicSpec
 from bootforge.site.schema_storage import ChapSpec, DiskSpec, FilesystemSpec, VolumeGroupSpec, VolumeSpec
 from bootforge.site.schema_system import (
@@ -85,9 +87,26 @@ class HostSpec(Model):
     )
     users: dict[User, UserSpec] = Field({}, description="Accounts that the installer makes, by name.")
     groups: dict[User, GroupSpec] = Field({}, description="Groups that the installer makes, by name.")
-    services: dict[Service, one_of("on", "off")] = Field(  # type: ignore[valid-type]
-        {}, description="Services that start at boot (on), or do not (off). A package must bring those that are on."
+    services: dict[Service, one_of("on", "off", "enabled", "running", "masked")] = Field(  # type: ignore[valid-type]
+        {},
+        description="Services: enabled and running (on), disabled and stopped (off), enabled only, running whether or"
+        " not enabled, or masked, which SysV cannot. A package must bring them, but for off and masked.",
     )
+    no_processes: Annotated[tuple[Process, ...], *AsSet] = Field(
+        (), description="Processes that must not run, by the kernel's name of their command, 15 characters at most."
+    )
+    files: dict[FilePath, FileSpec] = Field({}, description="Whole files of the installed system, by path.")
+    directories: dict[FilePath, DirectorySpec] = Field({}, description="Directories, by path.")
+    links: dict[FilePath, LinkSpec] = Field({}, description="Symbolic links, by path.")
+    absent_paths: Annotated[tuple[FilePath, ...], *AsSet] = Field(
+        (), description="Files, links and empty directories that must not be there."
+    )
+    edits: dict[FilePath, EditSpec] = Field({}, description="What is so in files that packages own, by path.")
+    commands: dict[Name, tuple[Line, ...]] = Field(
+        {}, description="Programs and their arguments, by the name that 'run NAME' of a notify has."
+    )
+    hooks: dict[Name, HookSpec] = Field({}, description="Scripts of the site's own, by name.")
+    bootstrap: BootstrapSpec = Field(BootstrapSpec(), description="How the bootstrap treats what differs.")
     selinux: one_of("enforcing", "permissive", "disabled") = Field(  # type: ignore[valid-type]
         "enforcing", description="The mode of SELinux."
     )

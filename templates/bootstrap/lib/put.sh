@@ -6,7 +6,9 @@
 bf_change() {
     bf_note "$1"
     if [ -n "$bf_dry" ]; then
-        bf_due="$bf_due $bf_notify" bf_status=would
+        # A step that only tells owes nothing when the others are at work.
+        [ -z "$bf_check" ] || bf_due="$bf_due $bf_notify"
+        bf_status=would
         return 1
     fi
     # shellcheck disable=SC2086 # names of handlers have no blanks

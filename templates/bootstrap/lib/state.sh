@@ -147,6 +147,7 @@ bf_handler() {
 # bf_do_handler NAME: NAME is KIND or KIND:WHAT.
 bf_do_handler() {
     case $bf_init:$1 in
+    *:run:*) bf_command "${1#*:}" ;;
     *:daemon-reload) bf_within 60 systemctl daemon-reload ;;
     systemd:restart:*) bf_within 300 systemctl try-restart "${1#*:}" ;;
     systemd:reload:*) bf_within 300 systemctl reload-or-try-restart "${1#*:}" ;;
