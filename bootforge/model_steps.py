@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from bootforge.words import Arg, tell_plainly
@@ -16,10 +16,11 @@ ALWAYS: tuple[Phase, ...] = ("install", "boot", "run")
 
 @dataclass(frozen=True, slots=True)
 class WholeFile:
-    """A file as a step leaves it: SHA-256 of its content in hex, mode in octal without a leading zero, USER:GROUP."""
+    """A file as a step leaves it: SHA-256 of its content in hex, mode in octal without a leading zero, USER:GROUP. The
+    sum says nothing that the content does not, so shapes of hosts are told without it."""
 
     path: str
-    sum: str
+    sum: str = field(repr=False)
     mode: str
     owner: str
 
