@@ -48,8 +48,8 @@ bf_network_others() {
         *" $bf_base "*) continue ;;
         esac
         case $bf_base in
-        ifcfg-lo | *.bak | *.orig | *.rpmnew | *.rpmorig | *.rpmsave | *~ | *' '* | *"$bf_newline"*) ;;
-        *) [ ! -f "$bf_file" ] || bf_found="$bf_found $bf_base" ;;
+        ifcfg-lo | *.bak | *.orig | *.rpmnew | *.rpmorig | *.rpmsave | *~ | *"$bf_newline"*) ;;
+        *) [ ! -f "$bf_file" ] || bf_found="$bf_found$bf_base$bf_newline" ;;
         esac
     done
     for bf_file in "${BF_ROOT-}"/sys/class/net/*/device; do
@@ -63,8 +63,9 @@ bf_network_others() {
         esac
     done
     set -f
-    for bf_base in $bf_found; do
+    while IFS= read -r bf_base; do
         case $bf_base in
+        '') continue ;;
         ifcfg-* | route-* | route6-*) bf_file=$bf_scripts/$bf_base bf_for=${bf_base#*-} ;;
         *) bf_file=$bf_keyfiles/$bf_base bf_for= ;;
         esac
@@ -80,7 +81,9 @@ bf_network_others() {
                 ;;
             esac
         done
-    done
+    done <<EOS
+$bf_found
+EOS
 }
 
 # bf_claimed FILE: sets bf_for to the device and the MAC address that a profile names, in lower case where it is that;
