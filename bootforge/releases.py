@@ -31,9 +31,9 @@ class Release:
     ``systemd``: services are units. ``net_format``: what holds the configuration of nics (NetworkManager's news: 1.36
     makes keyfiles the default of EL9). ``network_manager``: NetworkManager brings the network up, else the scripts of
     initscripts. ``bridging_opts``: they know BRIDGING_OPTS (initscripts, rhel6-branch: sysconfig.txt). ``bond_alias``:
-    a bond's module is found by an alias in modprobe.conf. ``repo_options``: --cost, --excludepkgs and --proxy of ``repo``. ``one_driver``:
-    the loader keeps the last ``dd=`` only (loader2/loader.c, loader/loader.c). ``onerror``: the section; else there is
-    %traceback. ``nosave``: the boot option. ``nosave_flag``: the file /tmp/NOSAVE_INPUT_KS
+    a bond's module is found by an alias in modprobe.conf. ``repo_options``: --cost, --excludepkgs and --proxy of
+    ``repo``. ``one_driver``: the loader keeps the last ``dd=`` only (loader2/loader.c, loader/loader.c). ``onerror``:
+    the section; else there is %traceback. ``nosave``: the boot option. ``nosave_flag``: the file /tmp/NOSAVE_INPUT_KS
     (data/post-scripts/99-copy-logs.ks), which EL10 does not look for (pyanaconda/modules/boss/installation.py).
     ``fstype``: what its installer formats by default. ``https``: the installer speaks TLS. ``hashes``: prefixes of
     crypt(5) that its libcrypt verifies. ``xen_type``: the guest type its stock kernel runs as; EL8 and later are built

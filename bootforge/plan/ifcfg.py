@@ -1,5 +1,5 @@
-"""ifcfg files: the network of EL5 to EL8. EL7 and later have NetworkManager read them (nm-settings-ifcfg-rh(5)), EL5 and
-EL6 the network scripts of initscripts (branches rhel5-branch and rhel6-branch: sysconfig.txt, ifup, ifup-eth)."""
+"""ifcfg files: the network of EL5 to EL8. NetworkManager reads them from EL7 on (nm-settings-ifcfg-rh(5)), before it
+the network scripts of initscripts (branches rhel5-branch and rhel6-branch: sysconfig.txt, ifup, ifup-eth)."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _ethtool(nic: Nic, release: Release) -> str:
 
 
 def _bridge(options: dict[str, str], release: Release) -> Iterator[tuple[str, object]]:
-    """The kernels of EL5 and EL6 hold a port back for the forward delay even where there is no STP; so it is none then."""
+    """Old kernels hold a port back for the forward delay even where there is no STP; so there is no delay then."""
     options["stp"] = "yes" if is_on(options.get("stp", "no")) else "no"
     if not release.network_manager and options["stp"] == "no":
         options.setdefault("forward-delay", "0")

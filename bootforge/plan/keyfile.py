@@ -18,8 +18,9 @@ Section = dict[str, object]
 
 
 def keyfile(nic: Nic, by_name: dict[str, Nic], above: Nic | None, uuids: dict[str, str]) -> str:
-    """The text of ``NAME.nmconnection``. A physical nic is known by its MAC address alone, so that it may be renamed; what
-    is made of others names them by the UUIDs of their profiles. ``above``: the bond or bridge that it is a port of."""
+    """The text of ``NAME.nmconnection``. A physical nic is known by its MAC address alone, so that it may be renamed;
+    what is made of others names them by the UUIDs of their profiles. ``above``: the bond or bridge that it is a port
+    of."""
     connection: Section = {"id": label(nic), "uuid": uuids[nic.name], "type": _TYPES[nic.kind]}
     if nic.kind != "physical":
         connection["interface-name"] = label(nic)

@@ -83,9 +83,10 @@ def _taken(nics: tuple[Nic, ...]) -> list[Fault]:
 def _faults(nic: Nic, by_name: dict[str, Nic], release: Release) -> Iterator[Fault]:
     """What the release's network cannot be told."""
     path = ("nics", nic.name)
-    if nic.kind == "vlan" and not release.network_manager:
-        if nic.device not in (f"{label(by_name[nic.parent or ''])}.{nic.vlan}", f"vlan{nic.vlan}"):
-            what = f"{release.title} knows VLANs as PARENT.ID or vlanID only, not as {nic.device}"
+    if nic.kind == "vlan" and not release.network_manager and nic.device != f"vlan{nic.vlan}":
+        usual = f"{label(by_name[nic.parent or ''])}.{nic.vlan}"
+        if nic.device != usual:
+            what = f"{release.title} knows the VLAN as {usual} or vlan{nic.vlan} only, not as {nic.device}"
             yield Fault((*path, "device"), "BF151", what, "remove 'device:'")
     options = dict(nic.options)
     for option in ("hello-time", "max-age", "multicast-snooping"):

@@ -1,5 +1,5 @@
-"""Profiles read by the program that reads them, NetworkManager, on nics of a network namespace: what it makes of them, and
-that a change which cuts the host off is undone."""
+"""Profiles read by the program that reads them, NetworkManager, on nics of a network namespace: what it makes of them,
+and that a change which cuts the host off is undone."""
 
 from __future__ import annotations
 
@@ -215,5 +215,7 @@ def test_a_change_that_cuts_the_host_off_is_undone(machine: Machine, tmp_path: P
     assert machine.reaches()
     names = {path.name for path in (machine.root / "etc/NetworkManager/system-connections").iterdir()}
     assert names == {"lan.nmconnection"}
-    status, out = machine.bootstrap(steps_of(tmp_path / "c", PLAIN.format("10.2.0.22", ", mtu: 1300")), "--apply-network")
+    status, out = machine.bootstrap(
+        steps_of(tmp_path / "c", PLAIN.format("10.2.0.22", ", mtu: 1300")), "--apply-network"
+    )
     assert status == 0 and "10.2.0.22" in machine.addresses("eth1"), (out, machine.log)

@@ -221,7 +221,7 @@ def test_a_guest(generation: Generation) -> None:
 
 def test_the_stamp_changes_with_every_decision(tmp_path: Path, generation: Generation) -> None:
     plan = generation.plan(DB)
-    assert [step.id for step in plan.steps] == ["hostname", "mark"]
+    assert [step.id for step in plan.steps] == ["hostname", "mark", "network:lan", "network-others"]
     assert plan.steps[0].args == (plan.host,)
     stamps = {stamp(plan).args}
     for number, lines in enumerate(("  timezone: Etc/UTC\n", "  packages: [dstat]\n", "  kernel_args: [quiet]\n")):
