@@ -28,26 +28,22 @@ bf_act() {
     return 1
 }
 
-# bf_within SECONDS COMMAND...: COMMAND, ended when it takes longer; EL5 has no timeout(1).
+# bf_within SECONDS COMMAND...: COMMAND, ended when it takes longer; EL5 has no timeout(1). Who watches it looks every
+# second and ends by itself: a trap would need signals that shells lose, mksh among them.
 bf_within() {
     bf_seconds=$1
     shift
     "$@" <&0 &
     bf_child=$!
     (
-        bf_nap=
-        trap 'kill $bf_nap; exit' TERM
-        sleep "$bf_seconds" &
-        bf_nap=$!
-        wait "$bf_nap" || exit
-        kill -TERM "$bf_child" && sleep 5 && kill -KILL "$bf_child"
+        while kill -0 "$bf_child"; do
+            [ "$bf_seconds" -ne 0 ] || kill -TERM "$bf_child"
+            [ "$bf_seconds" -ne -10 ] || kill -KILL "$bf_child"
+            bf_seconds=$((bf_seconds - 1))
+            sleep 1
+        done
     ) >/dev/null 2>&1 3>&- </dev/null &
-    bf_watch=$!
     wait "$bf_child"
-    bf_ended=$?
-    kill "$bf_watch" 2>/dev/null
-    wait "$bf_watch" 2>/dev/null
-    return "$bf_ended"
 }
 
 # bf_put PATH MODE OWNER <CONTENT: makes PATH a file of that content, mode (octal, no leading zero) and owner
