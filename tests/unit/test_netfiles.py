@@ -70,9 +70,9 @@ def test_a_trunk_in_keyfiles(tmp_path: Path, profile: str) -> None:
     ).split(" ")
     assert vlan == (
         f"[connection] id=bond0.20 uuid={U['v']} type=vlan interface-name=bond0.20 autoconnect=true "
-        f" [ethernet] mtu=9000  [vlan] id=20 parent={U['bond0']}  [ipv4] method=manual address1=10.20.0.9/24 gateway=10.20.0.1"
-        " dns=10.20.0.2;  [ipv6] method=manual addr-gen-mode=eui64 address1=2001:db8:20::9/64 gateway=2001:db8:20::1"
-        " dns=2001:db8:20::2;"
+        f" [ethernet] mtu=9000  [vlan] id=20 parent={U['bond0']}  [ipv4] method=manual"
+        " address1=10.20.0.9/24 gateway=10.20.0.1 dns=10.20.0.2;  [ipv6] method=manual addr-gen-mode=eui64"
+        " address1=2001:db8:20::9/64 gateway=2001:db8:20::1 dns=2001:db8:20::2;"
     ).split(" ")
     last = words(steps["network:w"].content)[-6:]
     assert last == ["[ipv4]", "method=auto", "never-default=true", "", "[ipv6]", "method=disabled"]
