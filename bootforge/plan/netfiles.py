@@ -74,7 +74,7 @@ def _taken(nics: tuple[Nic, ...]) -> list[Fault]:
     seen: dict[str, str] = {}
     found = []
     for nic in sorted(nics, key=lambda nic: (nic.device is None, nic.name)):
-        if (first := seen.setdefault(label(nic), nic.name)) != nic.name:
+        if (first := seen.setdefault(label(nic), nic.name)) != nic.name and nic.device is None:
             what = f"{first} and {nic.name} would both have the profile {label(nic)}"
             found.append(Fault(("nics", nic.name), "BF150", what, "call one of them otherwise"))
     return found
