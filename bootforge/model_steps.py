@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from bootforge.words import Arg, tell_plainly
@@ -20,7 +20,7 @@ class Whole:
     octal without a leading zero; USER:GROUP."""
 
     path: str
-    sum: str
+    sum: str = field(repr=False)
     mode: str
     owner: str
 

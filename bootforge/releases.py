@@ -28,9 +28,12 @@ class Release:
     partition on RAID1. ``udev``: the installer's udev tells disks' serials and names; EL5's stage 2 has none.
     ``environments``: ``@^group``. ``services``: ``firewall --service``. ``user_gid``: ``user --gid``, and the command
     ``group`` beside it; else %post makes accounts. ``uid_min``: the first id that is not a package's (login.defs(5)).
-    ``systemd``: services are units. ``repo_options``: --cost, --excludepkgs and --proxy of ``repo``. ``one_driver``:
-    the loader keeps the last ``dd=`` only (loader2/loader.c, loader/loader.c). ``onerror``: the section; else there is
-    %traceback. ``nosave``: the boot option. ``nosave_flag``: the file /tmp/NOSAVE_INPUT_KS
+    ``systemd``: services are units. ``net_format``: what holds the configuration of nics (NetworkManager's news: 1.36
+    makes keyfiles the default of EL9). ``network_manager``: NetworkManager brings the network up, else the scripts of
+    initscripts. ``bridging_opts``: they know BRIDGING_OPTS (initscripts, rhel6-branch: sysconfig.txt). ``bond_alias``:
+    a bond's module is found by an alias in modprobe.conf. ``repo_options``: --cost, --excludepkgs and --proxy of
+    ``repo``. ``one_driver``: the loader keeps the last ``dd=`` only (loader2/loader.c, loader/loader.c). ``onerror``:
+    the section; else there is %traceback. ``nosave``: the boot option. ``nosave_flag``: the file /tmp/NOSAVE_INPUT_KS
     (data/post-scripts/99-copy-logs.ks), which EL10 does not look for (pyanaconda/modules/boss/installation.py).
     ``fstype``: what its installer formats by default. ``https``: the installer speaks TLS. ``hashes``: prefixes of
     crypt(5) that its libcrypt verifies. ``xen_type``: the guest type its stock kernel runs as; EL8 and later are built
@@ -72,6 +75,10 @@ class Release:
     user_gid: bool = True
     uid_min: int = 1000
     systemd: bool = True
+    net_format: Literal["keyfile", "ifcfg"] = "keyfile"
+    network_manager: bool = True
+    bridging_opts: bool = True
+    bond_alias: bool = False
     repo_options: bool = True
     one_driver: bool = False
     onerror: bool = True
@@ -102,6 +109,7 @@ _EL8 = replace(
     ntp="flag",
     grub_linux="linuxefi",
     x86_level=1,
+    net_format="ifcfg",
     end_of_life="2029-05",
     releasever="8",
 )
@@ -140,6 +148,7 @@ _EL6 = replace(
     user_gid=False,
     uid_min=500,
     systemd=False,
+    network_manager=False,
     one_driver=True,
     onerror=False,
     nosave=False,
@@ -165,6 +174,8 @@ _EL5 = replace(
     stacks=(),
     ipv6="none",
     udev=False,
+    bridging_opts=False,
+    bond_alias=True,
     services=False,
     repo_options=False,
     fstype="ext3",

@@ -8,6 +8,7 @@ from dataclasses import fields
 from functools import lru_cache
 
 from bootforge.model import InstallPlan, Plan
+from bootforge.plan.netfiles import profile_uuid
 
 
 def plan_digest(plan: Plan) -> str:
@@ -47,6 +48,7 @@ def own_values(plan: Plan) -> list[str | None]:
     domain, storage = plan.domain, plan.storage
     own = [plan.host.text, plan.serial, plan.install.disks.mark, domain.uuid if domain else None]
     own += [word for nic in plan.nics if nic.mac for word in (nic.mac.text, nic.mac.dashed)]
+    own += [profile_uuid(plan.host.text, nic.name) for nic in plan.nics]
     own += [str(address.ip) for nic in plan.nics for address in (nic.address, nic.address6) if address]
     own += [*(disk.backing for disk in domain.disks), domain.on, *domain.candidates] if domain else []
     if storage:

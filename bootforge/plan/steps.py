@@ -10,8 +10,10 @@ from bootforge.plan.digest import plan_digest
 from bootforge.plan.faults import Fault
 from bootforge.plan.files import plan_files, watched
 from bootforge.plan.hooks import plan_hooks
+from bootforge.plan.netfiles import plan_network_files
 from bootforge.plan.packages import plan_packages
 from bootforge.plan.services import plan_services
+from bootforge.releases import RELEASES
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
 from bootforge.words import Arg
@@ -42,6 +44,7 @@ def plan_steps(
         Step("first-boot", "first_boot", (), (), ("install",)),
         *plan_packages(site, host, faults),
         *plan_files(site, host, faults),
+        *plan_network_files(host.name.text, nics, RELEASES[host.release], faults),
         *plan_services(host, faults),
         *plan_hooks(site, host, faults),
     )

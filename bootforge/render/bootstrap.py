@@ -31,6 +31,7 @@ def render_bootstrap(plan: Plan, engine: Engine) -> Artifact:
         host=plan.host,
         init="systemd" if RELEASES[plan.release].systemd else "sysv",
         plan=plan_digest(plan),
+        reach=_reach(plan),
         files=tuple(step.whole for step in steps if step.whole),
         commands=plan.commands,
         steps=tuple(_Row(_frame(step), step) for step in steps),
@@ -39,6 +40,13 @@ def render_bootstrap(plan: Plan, engine: Engine) -> Artifact:
     if artifact.slots:
         raise RenderError(f"{plan.host}: the bootstrap has the slot {artifact.slots[0].slot}", "it must have none")
     return artifact
+
+
+def _reach(plan: Plan) -> str:
+    """What has to answer still when the network was changed: the default router, and this server."""
+    network = next((nic.network for nic in plan.nics if nic.routed), None)
+    gateways = (network.gateway, network.gateway6) if network else ()
+    return " ".join([*(str(one) for one in gateways if one), plan.server])
 
 
 def _frame(step: Step) -> Call:

@@ -30,7 +30,7 @@ from bootforge.site.scalars_network import (
 
 
 class RouteSpec(Model):
-    """A route, keyed by its destination, as in 10.50.0.0/16. Checked; the bootstrap's network step applies it."""
+    """A route, keyed by its destination, as in 10.50.0.0/16. Written into the nic's profile."""
 
     via: AnyAddress = Field(description="The router, in the nic's own subnet.")
     metric: Count | None = Field(None, description="The route's metric; lower is preferred.")
@@ -62,7 +62,7 @@ class NicSpec(Model):
         {}, description="Options of a bond (mode, miimon, ...) or bridge (stp, ...), as the kernel names them."
     )
     mtu: Mtu | None = Field(None, description="MTU in bytes. Default: the network's.")
-    ethtool: dict[OptionName, OptionValue] = Field({}, description="Settings of ethtool(8) -s, as in 'autoneg: off'.")
+    ethtool: dict[OptionName, OptionValue] = Field({}, description="Settings of ethtool(8) -s, as in 'wol: g'.")
     routes: dict[Prefix, RouteSpec] = Field({}, description="Routes besides the default one, by destination.")
     boot: Bool | None = Field(
         None, description="Whether the host boots from it. Default: the only nic whose network has a server."

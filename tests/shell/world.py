@@ -155,7 +155,7 @@ exit $status
 class Case:
     """Steps on a machine. ``prepare`` makes what is there before. ``drifts``: by name, what somebody changes after the
     first run. ``handlers``: stand-ins' calls that the first run must bring, and that no kill may lose. ``ids``: the
-    steps that a drift concerns, where it is not the first."""
+    steps that a drift concerns, where it is not the first. ``args``: of every run."""
 
     name: str
     steps: tuple[Step, ...]
@@ -163,6 +163,7 @@ class Case:
     drifts: Mapping[str, Callable[[World], Any]] = field(default_factory=dict)
     handlers: tuple[str, ...] = ()
     release: str = "el9"
+    args: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.name
@@ -230,10 +231,10 @@ def _converges(case: Case, shell: str, tmp_path: Path) -> None:
     words = machine_shell(shell)
     world, script = case.world(tmp_path / "w"), case.script(tmp_path)
     before = world.tree()
-    checked = world.run(words, script, "--check", "--diff")
+    checked = world.run(words, script, *case.args, "--check", "--diff")
     assert (checked.status, checked.err) == (1, ""), checked
     assert world.tree() == before, "--check changed something"
-    ran = world.run(words, script)
+    ran = world.run(words, script, *case.args)
     assert (ran.status, ran.err) == (0, ""), ran
     would = {id for id, status in checked.statuses.items() if status == "would"}
     changed = {id for id, status in ran.statuses.items() if status == "changed"}
@@ -242,7 +243,7 @@ def _converges(case: Case, shell: str, tmp_path: Path) -> None:
         assert world.calls().count(handler) == 1, (handler, world.calls())
     made, calls = world.tree(), len(world.calls())
     for args in ((), ("--check",), ("--phase", "boot"), ("--phase", "install")):
-        again = world.run(words, script, *args)
+        again = world.run(words, script, *case.args, *args)
         assert (again.status, set(again.statuses.values()) - {"ok"}) == (0, set()), (args, again)
     assert world.tree() == made
     assert not [one for one in world.calls()[calls:] if one in case.handlers], "a handler ran for nothing"
@@ -252,18 +253,18 @@ def _drifts(case: Case, drift: str, shell: str, tmp_path: Path) -> None:
     """What drifted is named by --check and mended by a run."""
     words = machine_shell(shell)
     world, script = case.world(tmp_path / "w"), case.script(tmp_path)
-    assert world.run(words, script).status == 0
+    assert world.run(words, script, *case.args).status == 0
     made = world.tree()
     case.drifts[drift](world)
     drifted = world.tree()
     assert drifted != made, "the drift is none"
-    checked = world.run(words, script, "--check")
+    checked = world.run(words, script, *case.args, "--check")
     assert checked.status == 1 and "would" in checked.statuses.values(), checked
     assert world.tree() == drifted
-    ran = world.run(words, script)
+    ran = world.run(words, script, *case.args)
     assert (ran.status, "changed" in ran.statuses.values()) == (0, True), ran
     assert world.tree() == made
-    assert world.run(words, script, "--check").status == 0
+    assert world.run(words, script, *case.args, "--check").status == 0
 
 
 def _killed(case: Case, shell: str, tmp_path: Path) -> None:
@@ -271,7 +272,7 @@ def _killed(case: Case, shell: str, tmp_path: Path) -> None:
     words = machine_shell(shell)
     script, wrappers, left = case.script(tmp_path), tmp_path / "wrappers", tmp_path / "left"
     clean = case.world(tmp_path / "clean")
-    assert clean.run(words, script).status == 0
+    assert clean.run(words, script, *case.args).status == 0
     made = {name: what for name, what in clean.tree().items()}
     wrappers.mkdir()
     for kill in range(400):
@@ -284,11 +285,11 @@ def _killed(case: Case, shell: str, tmp_path: Path) -> None:
             )
             wrapper.chmod(0o755)
         left.write_text(f"{kill}\n")
-        ran = world.run(words, script, path=str(wrappers))
+        ran = world.run(words, script, *case.args, path=str(wrappers))
         if ran.status != -signal.SIGKILL:
             assert ran.status == 0, (kill, ran)
             break
-        ran = world.run(words, script)
+        ran = world.run(words, script, *case.args)
         assert ran.status == 0, (kill, ran)
         ended = {name: what for name, what in world.tree().items()}
         assert ended == made, f"killed at command {kill}"
@@ -306,7 +307,7 @@ def _full_disk(case: Case, tmp_path: Path) -> None:
     script = case.script(tmp_path)
     clean = case.world(tmp_path / "clean")
     before = clean.tree()
-    assert clean.run(words, script).status == 0
+    assert clean.run(words, script, *case.args).status == 0
     made = clean.tree()
     world = case.world(tmp_path / "w")
     kept = tmp_path / "kept"
@@ -318,12 +319,12 @@ def _full_disk(case: Case, tmp_path: Path) -> None:
         with (world.root / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError):
             while True:
                 filler.write(b"x" * 4096)
-        world.run(words, script)
+        world.run(words, script, *case.args)
         for name, what in world.tree().items():
             if name not in ("filler", STATE) and not name.startswith((f"{STATE}/", "fake:")) and what[2]:
                 assert what in (before.get(name), made.get(name)), f"{name} is half-written"
         (world.root / "filler").unlink()
-        assert world.run(words, script).status == 0
+        assert world.run(words, script, *case.args).status == 0
         assert {n: w for n, w in world.tree().items() if not n.startswith("fake:")} == {
             n: w for n, w in made.items() if not n.startswith("fake:")
         }

@@ -3,7 +3,7 @@
 
 # bf_main ARG...: the whole run. Its exit status is the script's.
 bf_main() {
-    bf_phase=run bf_check='' bf_diff='' bf_json='' bf_careful='' bf_revision='' bf_only='' bf_secrets='' bf_matched=''
+    bf_phase=run bf_check='' bf_diff='' bf_json='' bf_careful='' bf_revision='' bf_only='' bf_secrets='' bf_matched='' bf_apply=''
     bf_bad=' ' bf_whole='' bf_due='' bf_exit=0
     bf_changed=0 bf_would=0 bf_failed=0
     bf_state=${BF_ROOT-}/var/lib/bootforge
@@ -31,6 +31,7 @@ bf_arguments() {
         --diff) bf_diff=1 ;;
         --json) bf_json=1 ;;
         --check-if-new) bf_careful=1 ;;
+        --apply-network) bf_apply=1 ;;
         --phase | --revision | --only | --secrets)
             [ $# -gt 1 ] || bf_usage "$1 takes a value"
             case $1 in

@@ -92,6 +92,7 @@ bf_secret() {
 # bf_owe NAME...: marks handlers as owed.
 bf_owe() {
     for bf_name in "$@"; do
+        [ "$bf_name" != network ] || bf_network_keep || return 1
         [ -e "$bf_state/pending/$bf_name" ] || { true >"$bf_state/pending/$bf_name"; } 2>/dev/null || return 1
     done
 }
@@ -120,6 +121,7 @@ bf_handlers() {
 
 # bf_handler NAME
 bf_handler() {
+    [ "$1" != network ] || bf_network_due || return 0
     if [ -n "$bf_check" ]; then
         [ "$bf_exit" -ne 0 ] || bf_exit=1
         bf_tell would 0 "handler:$1" ''
@@ -148,6 +150,7 @@ bf_handler() {
 bf_do_handler() {
     case $bf_init:$1 in
     *:run:*) bf_command "${1#*:}" ;;
+    *:network) bf_network ;;
     *:daemon-reload) bf_within 60 systemctl daemon-reload ;;
     systemd:restart:*) bf_within 300 systemctl try-restart "${1#*:}" ;;
     systemd:reload:*) bf_within 300 systemctl reload-or-try-restart "${1#*:}" ;;
