@@ -39,7 +39,9 @@ class Release:
     ``x86_level``: of the x86-64 psABI. ``memory``: MiB below which its installer gives up when the tree comes by HTTP
     (anaconda: display.py check_memory, isys.py MIN_RAM and SQUASHFS_EXTRA_RAM).
     ``end_of_life``: of its free rebuilds, or of Fedora's schedule, as YYYY-MM. ``releasever``: what yum and dnf call
-    it.
+    it. ``sysctl_d``: its boot reads /etc/sysctl.d (initscripts: rc.d/init.d/functions, apply_sysctl). ``chrony``: what
+    keeps the time, else ntpd. ``input_chain``: where lokkit's rules stand in /etc/sysconfig/iptables
+    (system-config-firewall: fw_iptables.py; system-config-securitylevel: lokkit.c); empty where there is firewalld.
     """
 
     name: str
@@ -69,6 +71,9 @@ class Release:
     user_gid: bool = True
     uid_min: int = 1000
     systemd: bool = True
+    sysctl_d: bool = True
+    chrony: bool = True
+    input_chain: str = ""
     repo_options: bool = True
     one_driver: bool = False
     onerror: bool = True
@@ -132,6 +137,8 @@ _EL6 = replace(
     user_gid=False,
     uid_min=500,
     systemd=False,
+    chrony=False,
+    input_chain="INPUT",
     one_driver=True,
     onerror=False,
     nosave=False,
@@ -158,6 +165,8 @@ _EL5 = replace(
     ipv6="none",
     udev=False,
     services=False,
+    sysctl_d=False,
+    input_chain="RH-Firewall-1-INPUT",
     repo_options=False,
     fstype="ext3",
     https=False,

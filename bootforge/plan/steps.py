@@ -7,6 +7,7 @@ from bootforge.model_steps import Step
 from bootforge.model_storage import DiskPlan
 from bootforge.plan.digest import plan_digest
 from bootforge.plan.faults import Fault
+from bootforge.plan.system import plan_system
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
 from bootforge.words import Arg
@@ -20,6 +21,7 @@ def plan_steps(
         Step("hostname", "hostname", (host.name,), ()),
         *_names_of_nics(nics),
         Step("mark", "mark", (disks.mark, *disks.tagged), ()),
+        *plan_system(host, nics, faults),
     )
 
 
