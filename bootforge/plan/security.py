@@ -29,8 +29,8 @@ def plan_protection(host: ResolvedHost, release: Release, faults: list[Fault]) -
         booleans += [name, "1" if value == "on" else "0"]
     if booleans:
         yield Step("selinux-booleans", "booleans", tuple(booleans), ("selinux_booleans",), LIVE)
-    contexts = tuple(word for one in sorted(spec.selinux_contexts.items()) for word in one)
-    yield Step("selinux-contexts", "contexts", contexts, ("selinux_contexts",), LIVE, notify=("relabel",))
+    contexts = " ".join(f"{regex} {type}" for regex, type in sorted(spec.selinux_contexts.items()))
+    yield Step("selinux-contexts", "contexts", (contexts,), ("selinux_contexts",), LIVE, notify=("relabel",))
     yield _firewall(host, release, faults)
 
 

@@ -103,7 +103,7 @@ def _sysctl(host: ResolvedHost, release: Release, faults: list[Fault]) -> Iterat
         made = whole_file("sysctl", file, _HEAD + lines, path) if lines else None
         yield _made_or_absent(made, "sysctl", file, path)
     else:
-        yield Step("sysctl", "sysctl_block", (lines.removesuffix("\n"),) if lines else (), path)
+        yield Step("sysctl", "sysctl_block", (lines.removesuffix("\n"),), path)
     live: list[Arg] = [word for key in keys for word in (sysctl_file(key), settings[key])]
     if live:
         yield Step("sysctl-live", "sysctl_live", tuple(live), path, LIVE)
@@ -115,7 +115,7 @@ def _kernel_args(host: ResolvedHost) -> Step:
     keys = [word.partition("=")[0] for word in host.spec.kernel_args]
     args = [word for word in host.spec.kernel_args if keys.count(word.partition("=")[0]) == 1]
     kept = tuple(dict.fromkeys(word for word in args if not word.startswith("console=")))
-    return Step("kernel-args", "kernel_args", kept, ("kernel_args",), LIVE)
+    return Step("kernel-args", "kernel_args", (" ".join(kept),), ("kernel_args",), LIVE)
 
 
 def _locale(host: ResolvedHost, release: Release) -> Iterator[Step]:

@@ -48,9 +48,11 @@ bf_booleans() {
     [ -z "$bf_wrong" ] || bf_fail "$bf_text${bf_text:+, }${bf_wrong#, }"
 }
 
-# bf_contexts REGEX TYPE...: types of files. What was added on this host is read from the policy's own file; semanage
+# bf_contexts 'REGEX TYPE...': types of files. What was added on this host is read from the policy's own file; semanage
 # changes it, and labels what is there already when every step is done.
 bf_contexts() {
+    # shellcheck disable=SC2086 # words
+    set -- $1
     bf_recall selinux-contexts
     [ $# -gt 0 ] || [ "$bf_ours" != ' ' ] || return 0
     bf_enforcing
@@ -113,13 +115,17 @@ bf_fcontext() {
 bf_relabel() {
     bf_recall selinux-contexts
     for bf_pattern in $bf_ours; do
-        bf_top=${bf_pattern%%[]\\.^?*+|[(){}]*}
+        bf_top=$bf_pattern
+        for bf_sign in "\\" . ^ '?' '*' + '|' '[' '(' '{'; do
+            bf_top=${bf_top%%"$bf_sign"*}
+        done
         case ${bf_pattern#"$bf_top"} in
         '' | '(/'*) ;;
         *) bf_top=${bf_top%/*} ;;
         esac
-        [ -n "$bf_top" ] && [ -e "${BF_ROOT-}$bf_top" ] || continue
-        restorecon -R "${BF_ROOT-}$bf_top" || return 1
+        if [ -n "$bf_top" ] && [ -e "${BF_ROOT-}$bf_top" ]; then
+            restorecon -R "${BF_ROOT-}$bf_top" || return 1
+        fi
     done
 }
 

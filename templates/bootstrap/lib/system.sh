@@ -53,9 +53,9 @@ ${bf_words#?}
 EOS
 }
 
-# bf_sysctl_block [TEXT]: EL5 reads /etc/sysctl.conf only, so what is ours is a block at its end.
+# bf_sysctl_block TEXT: EL5 reads /etc/sysctl.conf only, so what is ours is a block at its end.
 bf_sysctl_block() {
-    [ -n "${1-}" ] || grep -q '^# Begin of what Bootforge wrote$' "${BF_ROOT-}/etc/sysctl.conf" 2>/dev/null || return 0
+    [ -n "$1" ] || grep -q '^# Begin of what Bootforge wrote$' "${BF_ROOT-}/etc/sysctl.conf" 2>/dev/null || return 0
     bf_old=/dev/null
     [ ! -f "${BF_ROOT-}/etc/sysctl.conf" ] || bf_old=${BF_ROOT-}/etc/sysctl.conf
     bf_edited=$(awk '
@@ -64,7 +64,7 @@ bf_sysctl_block() {
         $0 == "# End of what Bootforge wrote" { ours = 0 }
     ' "$bf_old" && echo .) || return 1
     bf_edited=${bf_edited%.}
-    [ -z "${1-}" ] || bf_edited="$bf_edited# Begin of what Bootforge wrote
+    [ -z "$1" ] || bf_edited="$bf_edited# Begin of what Bootforge wrote
 $1
 # End of what Bootforge wrote
 "
@@ -121,7 +121,7 @@ bf_modules_live() {
         if [ -d "${BF_ROOT-}/sys/module/$bf_module" ]; then
             [ "$1" != blacklist ] || bf_note "$2 is loaded until the next boot"
         elif [ "$1" = load ] && ! bf_built_in "$bf_module"; then
-            bf_act "$2" modprobe "$2" || bf_refused=1
+            bf_act "$2" "${BF_ROOT-}/sbin/modprobe" "$2" || bf_refused=1
         fi
         shift 2
     done
@@ -144,7 +144,7 @@ bf_initramfs() {
     bf_rebuilt=0
     for bf_image in "$@"; do
         bf_kernel=${bf_image##*/} bf_kernel=${bf_kernel#*-} bf_kernel=${bf_kernel%.img}
-        [ -f "$bf_image" ] && [ -d "${BF_ROOT-}/lib/modules/$bf_kernel" ] || continue
+        if [ ! -f "$bf_image" ] || [ ! -d "${BF_ROOT-}/lib/modules/$bf_kernel" ]; then continue; fi
         if command -v dracut >/dev/null 2>&1; then
             bf_within 900 dracut -f "$bf_image" "$bf_kernel" || return 1
         else
@@ -155,9 +155,11 @@ bf_initramfs() {
     [ "$bf_rebuilt" -gt 0 ] || { echo "no kernel has an initramfs in /boot" && false; }
 }
 
-# bf_kernel_args ARG...: every kernel of the boot loader has these arguments at its next boot, and none that were ours
+# bf_kernel_args ARGS: every kernel of the boot loader has these arguments at its next boot, and none that were ours
 # before. New kernels take those of the one that is the default; /etc/default/grub is for who makes grub.cfg anew.
 bf_kernel_args() {
+    # shellcheck disable=SC2086 # words
+    set -- $1
     bf_recall kernel-args
     [ $# -gt 0 ] || [ "$bf_ours" != ' ' ] || return 0
     if ! command -v grubby >/dev/null 2>&1; then
