@@ -85,7 +85,7 @@ while read -r line; do
         for one in $add; do [ "${word%%=*}" != "${one%%=*}" ] || keep=; done
         [ -z "$keep" ] || new="$new $word"
     done
-    new="$new $add"
+    new="$new${add:+ $add}"
     echo "${new# }"
 done <kernels >.new; mv .new kernels
 """
@@ -133,7 +133,7 @@ CASES = [
         prepare=files(PROC),
         drifts={
             "file": edited("etc/sysctl.d/90-bootforge.conf", "6291456", "1"),
-            "live": lambda w: w.write("proc/sys/net/ipv4/tcp_rmem", "4096\t87380\t1\n"),
+            "live": lambda w: w.write("proc/sys/net/ipv4/conf/eth0.1/rp_filter", "1\n"),
             "hostile": lambda w: w.write("proc/sys/kernel/core_pattern", "|/bin/y\n"),
         },
     ),
@@ -175,7 +175,9 @@ CASES = [
             lambda w: (w.fake / "kernels").write_text("ro gone=1 a.b=0\nro gone=1 elevator=none nosmt-not\n"),
         ),
         drifts={
-            "one-kernel": lambda w: (w.fake / "kernels").write_text("ro elevator=none a.b=1:2 nosmt\nro nosmt\n"),
+            "one-kernel": lambda w: (w.fake / "kernels").write_text(
+                "ro elevator=none a.b=1:2 nosmt\nro nosmt-not elevator=none a.b=1:2\n"
+            ),
             "for-grub2-mkconfig": edited("etc/default/grub", " nosmt", ""),
         },
     ),
@@ -208,7 +210,7 @@ CASES = [
         drifts={
             "copy": lambda w: w.write("etc/localtime", "TZif2\0\0utc\n"),
             "name": edited("etc/sysconfig/clock", "Europe/Berlin", "UTC"),
-            "server": edited("etc/ntp.conf", "server 10.0.0.1 iburst\n", ""),
+            "server": edited("etc/ntp.conf", "10.0.0.1", "10.0.0.9"),
         },
         handlers=("service ntpd restart",),
         release="el6",

@@ -35,17 +35,17 @@ bf_within() {
     "$@" <&0 &
     bf_child=$!
     (
-        bf_nap=
-        trap 'kill $bf_nap; exit' TERM
-        sleep "$bf_seconds" &
-        bf_nap=$!
-        wait "$bf_nap" || exit
+        # By the second, so that nothing is left behind for long: mksh loses a TERM that comes at once, trapped or not.
+        while [ "$bf_seconds" -gt 0 ]; do
+            sleep 1
+            bf_seconds=$((bf_seconds - 1))
+        done
         kill -TERM "$bf_child" && sleep 5 && kill -KILL "$bf_child"
     ) >/dev/null 2>&1 3>&- </dev/null &
     bf_watch=$!
     wait "$bf_child"
     bf_ended=$?
-    kill "$bf_watch" 2>/dev/null
+    kill -KILL "$bf_watch" 2>/dev/null
     wait "$bf_watch" 2>/dev/null
     return "$bf_ended"
 }
