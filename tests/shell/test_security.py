@@ -26,7 +26,8 @@ FIREWALL = r"""
 zone=$root/etc/firewalld/zones/public.xml
 case $1 in --state) [ -e "$fake/firewalld-runs" ]; exit ;; --permanent) shift ;; esac
 [ "$1" = --zone=public ] || { echo "no $1" >&2; exit 1; }
-[ -e "$zone" ] || { mkdir -p "${zone%/*}"; cp "$root/usr/lib/firewalld/zones/public.xml" "$zone"; }
+mkdir -p "${zone%/*}"; from=$zone
+[ -e "$zone" ] || from=$root/usr/lib/firewalld/zones/public.xml
 case $2 in
 --add-service=*) line="<service name=\"${2#*=}\"/>" ;;
 --add-port=*) port=${2#*=}; line="<port port=\"${port%/*}\" protocol=\"${port#*/}\"/>" ;;
@@ -34,15 +35,14 @@ case $2 in
 --remove-port=*) port=${2#*=}; gone="<port port=\"${port%/*}\" protocol=\"${port#*/}\"/>" ;;
 *) echo "no $2" >&2; exit 1 ;;
 esac
-if [ -n "$line" ]; then sed "s|^</zone>|  $line\n</zone>|" "$zone" >"$zone.new"
-else sed "\\|^  $gone\$|d" "$zone" >"$zone.new"; fi
-mv "$zone.new" "$zone"
+if [ -n "$line" ]; then sed "s|^</zone>|  $line\n</zone>|" "$from" >"$zone.new"
+else sed "\\|^  $gone\$|d" "$from" >"$zone.new"; fi && mv "$zone.new" "$zone" || { rm -f "$zone.new"; exit 1; }
 """
 SEMANAGE = r"""
 local=$root/etc/selinux/targeted/contexts/files/file_contexts.local
 case $2 in
 -a) ! grep -qsF "$5 " "$local" || { echo defined >&2; exit 1; }
-    mkdir -p "${local%/*}"; echo "$5    system_u:object_r:$4:s0" >>"$local" ;;
+    mkdir -p "${local%/*}"; echo "$5 system_u:object_r:$4:s0" >>"$local" ;;
 -m) awk -v t="$4" '$1 == ENVIRON["regex"] { $2 = "system_u:object_r:" t ":s0" } 1' "$local" >"$local.n"
     mv "$local.n" "$local" ;;
 -d) grep -vF "$3 " "$local" >"$local.n"; mv "$local.n" "$local" ;;
@@ -84,7 +84,7 @@ def _firewalld(world: World) -> None:
     world.write("usr/lib/firewalld/zones/public.xml", PUBLIC)
     world.write("etc/firewalld/firewalld.conf", "# theirs\nDefaultZone=public\n")
     rooted(**{"firewall-offline-cmd": FIREWALL, "firewall-cmd": FIREWALL})(world)
-    unit("firewalld", "enabled", "active")(world)
+    unit("firewalld", "active", "enabled")(world)
     (world.fake / "firewalld-runs").touch()
 
 

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -209,14 +210,19 @@ def proofs(cases: Sequence[Case]) -> tuple[Callable[..., None], ...]:
     ``test_converges, test_drift, test_killed, test_full_disk = proofs(CASES)``."""
     each = pytest.mark.parametrize("case", cases, ids=str)
     shells = pytest.mark.parametrize("shell", SHELLS)
+    drifts = [pytest.param(c, d, id=f"{c.name}-{d}") for c in cases for d in c.drifts]
+    converges, drift, killed, full_disk = map(_own, (_converges, _drifts, _killed, _full_disk))
     return (
-        each(shells(_converges)),
-        pytest.mark.parametrize(
-            ("case", "drift"), [pytest.param(c, d, id=f"{c.name}-{d}") for c in cases for d in c.drifts]
-        )(shells(_drifts)),
-        each(shells(_killed)),
-        each(_full_disk),
+        each(shells(converges)),
+        pytest.mark.parametrize(("case", "drift"), drifts)(shells(drift)),
+        each(shells(killed)),
+        each(full_disk),
     )
+
+
+def _own(function: Any) -> Any:
+    """A function of each module's own: marks are kept on the function, and two modules must not share them."""
+    return FunctionType(function.__code__, function.__globals__, function.__name__)
 
 
 def _converges(case: Case, shell: str, tmp_path: Path) -> None:
