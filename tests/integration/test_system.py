@@ -30,10 +30,6 @@ def test_the_kernel_has_what_the_site_says(tmp_path: Path) -> None:
     script.write_text(script_of(steps_of("el9", "sysctl-live", sysctl=SETTINGS)))
     inside = f"""
         ip link add nic0.1 type veth && mount -t proc proc {root}/proc || exit 99
-        for value in 1 0; do
-            echo $value >/proc/sys/net/ipv4/ip_forward; read -r now </proc/sys/net/ipv4/ip_forward
-            [ "$now" = $value ] || { echo "the kernel keeps no setting" >&2; exit 99; }
-        done
         BF_ROOT={root} dash {script} --check; echo "was $?"
         BF_ROOT={root} dash {script}; echo "ran $?"
         BF_ROOT={root} dash {script} --check; echo "is $?"

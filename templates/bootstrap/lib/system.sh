@@ -96,7 +96,8 @@ bf_sysctl_live() {
 # bf_setting_is VALUE: whether bf_setting has it; sets bf_is to what it has, and bf_is_read if that can be read.
 bf_setting_is() {
     bf_raw='' bf_is_read=''
-    { IFS= read -r bf_raw <"$bf_setting" && bf_is_read=1; } 2>/dev/null
+    # Not by read: dash asks for one byte at a time, and /proc/sys answers only the first time.
+    bf_raw=$(cat "$bf_setting" 2>/dev/null) && bf_is_read=1
     # shellcheck disable=SC2086 # to words
     set -- $1
     bf_should=$*
