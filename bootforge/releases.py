@@ -45,7 +45,9 @@ class Release:
     packages; deprecated in EL9, gone in EL10 and Fedora (pykickstart: ``module``). ``repo_gpgcheck``: of a .repo file;
     EL5's yum 3.2.22 has none.
     ``end_of_life``: of its free rebuilds, or of Fedora's schedule, as YYYY-MM. ``releasever``: what yum and dnf call
-    it.
+    it. ``sysctl_d``: its boot reads /etc/sysctl.d (initscripts: rc.d/init.d/functions, apply_sysctl). ``chrony``: what
+    keeps the time, else ntpd. ``input_chain``: where lokkit's rules stand in /etc/sysconfig/iptables
+    (system-config-firewall: fw_iptables.py; system-config-securitylevel: lokkit.c); empty where there is firewalld.
     """
 
     name: str
@@ -79,6 +81,9 @@ class Release:
     network_manager: bool = True
     bridging_opts: bool = True
     bond_alias: bool = False
+    sysctl_d: bool = True
+    chrony: bool = True
+    input_chain: str = ""
     repo_options: bool = True
     one_driver: bool = False
     onerror: bool = True
@@ -149,6 +154,8 @@ _EL6 = replace(
     uid_min=500,
     systemd=False,
     network_manager=False,
+    chrony=False,
+    input_chain="INPUT",
     one_driver=True,
     onerror=False,
     nosave=False,
@@ -177,6 +184,8 @@ _EL5 = replace(
     bridging_opts=False,
     bond_alias=True,
     services=False,
+    sysctl_d=False,
+    input_chain="RH-Firewall-1-INPUT",
     repo_options=False,
     fstype="ext3",
     https=False,

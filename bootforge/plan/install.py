@@ -11,6 +11,7 @@ from bootforge.plan.faults import Fault, written
 from bootforge.plan.repos import plan_repos
 from bootforge.plan.services import plan_security
 from bootforge.plan.shared import shared
+from bootforge.plan.system import time_servers
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
@@ -62,7 +63,7 @@ def _source(host: ResolvedHost, release: Release, faults: list[Fault]) -> tuple[
 
 def _locale(host: ResolvedHost, release: Release, nics: tuple[Nic, ...]) -> tuple[KsCommand, ...]:
     spec = host.spec
-    servers = spec.ntp or next((nic.network.ntp for nic in nics if nic.install and nic.network), ())
+    servers = time_servers(host, nics)
     by_flag = ",".join(servers) if servers and release.ntp == "flag" else None
     return (
         command("lang", spec.language),

@@ -13,6 +13,7 @@ from bootforge.plan.hooks import plan_hooks
 from bootforge.plan.netfiles import plan_network_files
 from bootforge.plan.packages import plan_packages
 from bootforge.plan.services import plan_services
+from bootforge.plan.system import plan_system
 from bootforge.releases import RELEASES
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
@@ -44,6 +45,7 @@ def plan_steps(
         Step("first-boot", "first_boot", (), (), ("install",)),
         *plan_packages(site, host, faults),
         *plan_files(site, host, faults),
+        *plan_system(host, nics, faults),
         *plan_network_files(host.name.text, nics, RELEASES[host.release], faults),
         *plan_services(host, faults),
         *plan_hooks(site, host, faults),

@@ -32,10 +32,12 @@ from bootforge.site.scalars import (
 )
 from bootforge.site.scalars_files import FilePath, Line, Process
 from bootforge.site.scalars_network import MacPrefix, Url
+from bootforge.site.scalars_settings import Module, ModuleOptions, PathRegex, SelinuxName, SysctlKey
 from bootforge.site.scalars_storage import FactsIqn
 from bootforge.site.scalars_system import Console, Language, Level, Module, OnlyPackage, Package, Service, Timezone
 from bootforge.site.schema_files import BootstrapSpec, DirectorySpec, EditSpec, FileSpec, HookSpec, LinkSpec
 from bootforge.site.schema_network import NetworkSpec, NicSpec
+from bootforge.site.schema_settings import CronSpec
 from bootforge.site.schema_storage import ChapSpec, DiskSpec, FilesystemSpec, VolumeGroupSpec, VolumeSpec
 from bootforge.site.schema_system import (
     FirewallSpec,
@@ -77,7 +79,22 @@ class HostSpec(Model):
     language: Language = Field("en_US.UTF-8", description="Language of the installed system.")
     keyboard: Word = Field("us", description="Console keymap.")
     timezone: Timezone = Field("Etc/UTC", description="Time zone; the hardware clock runs in UTC.")
-    ntp: tuple[Word, ...] = Field((), description="Time servers.")
+    ntp: tuple[Word, ...] = Field(
+        (),
+        description="Time servers, in place of those in the configuration of chrony, or of ntp on EL5 and EL6."
+        " Default: those of the network that the host is installed from.",
+    )
+    sysctl: dict[SysctlKey, Text] = Field(
+        {},
+        description="Settings of the kernel, as in net.ipv4.ip_forward; a slash stands for a dot in the name of a nic.",
+    )
+    kernel_modules: dict[Module, one_of("load", "blacklist")] = Field(  # type: ignore[valid-type]
+        {}, description="Kernel modules that are loaded at every boot, and those that nothing may load."
+    )
+    kernel_module_options: dict[Module, ModuleOptions] = Field(
+        {}, description="Options of kernel modules, by module, for whoever loads them."
+    )
+    cron: dict[Name, CronSpec] = Field({}, description="Commands that cron starts, each in a file of its own.")
     root_password: SecretName | None = Field(
         None,
         description="The crypt(5) hash of root's password, by its secret's name; without one root is locked.",
@@ -110,6 +127,14 @@ class HostSpec(Model):
     selinux: one_of("enforcing", "permissive", "disabled") = Field(  # type: ignore[valid-type]
         "enforcing", description="The mode of SELinux."
     )
+    selinux_booleans: dict[SelinuxName, one_of("on", "off")] = Field(  # type: ignore[valid-type]
+        {}, description="Booleans of SELinux's policy; one that is not named is left as it is."
+    )
+    selinux_contexts: dict[PathRegex, SelinuxName] = Field(
+        {},
+        description="Types that SELinux gives to files, by a pattern of whole paths, as in /srv/web(/.*)?."
+        " Needs semanage on the host (policycoreutils-python-utils; to EL7 policycoreutils-python).",
+    )
     firewall: FirewallSpec = Field(FirewallSpec(), description="What the installed system lets in.")
     repos: dict[Name, RepoUseSpec] = Field({}, description="Repositories of repos.yaml, by name.")
     repos_purge: Bool = Field(
@@ -129,7 +154,11 @@ class HostSpec(Model):
         " installer before the one that the installer adds. Without effect on BIOS, whose order is set in its setup.",
     )
     install: InstallSpec = Field(InstallSpec(), description="The installer's source and arguments.")
-    kernel_args: tuple[Word, ...] = Field((), description="Kernel arguments of the installed system.")
+    kernel_args: tuple[Word, ...] = Field(
+        (),
+        description="Kernel arguments of the installed system. On a host that is installed every kernel gets them,"
+        " and loses those that were here before; they count from its next boot.",
+    )
     packages: Annotated[tuple[Package, ...], *AsSet] = Field(
         (),
         description="Packages, @groups and one @^environment to install. The bootstrap's packages step keeps the"

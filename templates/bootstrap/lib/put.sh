@@ -32,7 +32,7 @@ bf_act() {
 
 # bf_within SECONDS COMMAND...: COMMAND, ended when it takes longer; EL5 has no timeout(1). Its standard input comes by
 # way of file 4: dash has turned that of what it starts with & to /dev/null before it looks at <&0. Who watches it looks
-# every second and has no trap: between a trap and a wait shells lose signals, mksh among them.
+# every second, and is ended by KILL: mksh loses a TERM that comes at once, trapped or not.
 bf_within() {
     bf_seconds=$1
     shift
@@ -50,7 +50,7 @@ bf_within() {
     bf_watch=$!
     wait "$bf_child" 2>/dev/null
     bf_ended=$?
-    kill "$bf_watch" 2>/dev/null && wait "$bf_watch" 2>/dev/null
+    kill -KILL "$bf_watch" 2>/dev/null && wait "$bf_watch" 2>/dev/null
     return "$bf_ended"
 }
 
