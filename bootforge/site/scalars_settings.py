@@ -94,7 +94,7 @@ def parse_regex(text: str) -> str:
 
 # fmt: off
 SysctlKey = Annotated[str, *scalar(matching(_SYSCTL, "a key of sysctl", "write it as in net.ipv4.ip_forward"))]
-Module = Annotated[str, *scalar(matching(_MODULE, *_ONE_MODULE), _MODULE.pattern)]
+KernelModule = Annotated[str, *scalar(matching(_MODULE, *_ONE_MODULE), _MODULE.pattern)]
 ModuleOptions = Annotated[str, *scalar(matching(_OPTIONS, "a module's options", "write them as in debug=1"))]
 Schedule = Annotated[str, *scalar(parse_schedule)]
 CronCommand = Annotated[str, *scalar(parse_command)]

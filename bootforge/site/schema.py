@@ -32,7 +32,7 @@ from bootforge.site.scalars import (
 )
 from bootforge.site.scalars_files import FilePath, Line, Process
 from bootforge.site.scalars_network import MacPrefix, Url
-from bootforge.site.scalars_settings import Module, ModuleOptions, PathRegex, SelinuxName, SysctlKey
+from bootforge.site.scalars_settings import KernelModule, ModuleOptions, PathRegex, SelinuxName, SysctlKey
 from bootforge.site.scalars_storage import FactsIqn
 from bootforge.site.scalars_system import Console, Language, Level, Module, OnlyPackage, Package, Service, Timezone
 from bootforge.site.schema_files import BootstrapSpec, DirectorySpec, EditSpec, FileSpec, HookSpec, LinkSpec
@@ -88,10 +88,10 @@ class HostSpec(Model):
         {},
         description="Settings of the kernel, as in net.ipv4.ip_forward; a slash stands for a dot in the name of a nic.",
     )
-    kernel_modules: dict[Module, one_of("load", "blacklist")] = Field(  # type: ignore[valid-type]
+    kernel_modules: dict[KernelModule, one_of("load", "blacklist")] = Field(  # type: ignore[valid-type]
         {}, description="Kernel modules that are loaded at every boot, and those that nothing may load."
     )
-    kernel_module_options: dict[Module, ModuleOptions] = Field(
+    kernel_module_options: dict[KernelModule, ModuleOptions] = Field(
         {}, description="Options of kernel modules, by module, for whoever loads them."
     )
     cron: dict[Name, CronSpec] = Field({}, description="Commands that cron starts, each in a file of its own.")
