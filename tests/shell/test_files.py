@@ -15,7 +15,7 @@ from bootforge.plan.faults import Fault
 from bootforge.render.bootstrap import render_bootstrap
 from bootforge.site.patterns import compile_match
 from bootforge.site.schema_files import EditSpec
-from tests.shell.world import HOST, SHELLS, Case, World, _need, proofs, script_of, site_of, small
+from tests.shell.world import HOST, SHELLS, Case, World, machine_shell, proofs, script_of, site_of, small
 
 
 def edits(path: str, said: dict[str, Any], **more: Any) -> Step:
@@ -119,7 +119,7 @@ test_converges, test_drift, test_killed, test_full_disk = proofs(CASES)
 
 @pytest.fixture(params=SHELLS)
 def shell(request: pytest.FixtureRequest) -> list[str]:
-    return _need(request.param)
+    return machine_shell(request.param)
 
 
 def test_an_edit_leaves_the_rest(shell: list[str], tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def _random_file(rng: random.Random, spec: EditSpec) -> str:
 @pytest.mark.parametrize("shell", SHELLS)
 def test_applied_twice_is_applied_once(shell: str, tmp_path: Path) -> None:
     """Edits and files by the hundred, of words that awk, a shell or a pattern could take for something else."""
-    words, rng = _need(shell), random.Random(shell)
+    words, rng = machine_shell(shell), random.Random(shell)
     world, script = World(tmp_path / "w"), tmp_path / "b"
     specs = [spec for _ in range(400) if (spec := _random_edit(rng))]
     assert len(specs) > 100
@@ -278,7 +278,7 @@ def test_what_the_planner_refuses_does_not_converge(shell: list[str], tmp_path: 
 @pytest.mark.parametrize("shell", SHELLS[:1] + SHELLS[3:])
 def test_awk_finds_what_we_find(shell: str, tmp_path: Path) -> None:
     """The same regular expressions in awk and here, line by line."""
-    words = _need(shell)
+    words = machine_shell(shell)
     lines = [f"{a}{b}{c}" for a in _WORDS for b in ("", " ", "=", "1") for c in _WORDS if f"{a}{b}{c}".strip()]
     world, script = World(tmp_path / "w"), tmp_path / "b"
     steps = []

@@ -18,7 +18,7 @@ from bootforge.model import Nic
 from bootforge.model_steps import Step
 from bootforge.plan.netfiles import plan_network_files
 from bootforge.releases import RELEASES
-from tests.shell.world import HOST, SHELLS, Case, World, _need, proofs, script_of, small
+from tests.shell.world import HOST, SHELLS, Case, World, machine_shell, proofs, script_of, small
 
 SCRIPTS, KEYFILES = "etc/sysconfig/network-scripts", "etc/NetworkManager/system-connections"
 
@@ -118,7 +118,7 @@ test_converges, test_drift, test_killed, test_full_disk = proofs(CASES)
 
 @pytest.fixture(params=SHELLS)
 def shell(request: pytest.FixtureRequest) -> list[str]:
-    return _need(request.param)
+    return machine_shell(request.param)
 
 
 def lan(world: World) -> Path:

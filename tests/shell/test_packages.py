@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bootforge.model_steps import Step, whole_file
-from tests.shell.world import SHELLS, Case, Ran, World, _need, proofs, script_of
+from tests.shell.world import SHELLS, Case, Ran, World, machine_shell, proofs, script_of
 
 RPM = r"""
 # $fake/installed: "NAME VERSION" a line; keys: eight digits a line; provides: "WHAT NAME"; needs: "NAME WHAT".
@@ -182,7 +182,7 @@ test_converges, test_drift, test_killed, test_full_disk = proofs(CASES)
 
 @pytest.fixture(params=SHELLS)
 def shell(request: pytest.FixtureRequest) -> list[str]:
-    return _need(request.param)
+    return machine_shell(request.param)
 
 
 def _world(at: Path, *steps: Step) -> tuple[World, Path]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.shell.test_system import edited, files, made, steps_of, tools, unit
-from tests.shell.world import SHELLS, Case, World, _need, proofs, script_of
+from tests.shell.world import SHELLS, Case, World, machine_shell, proofs, script_of
 
 CONFIG = "# theirs\nSELINUX=permissive\nSELINUXTYPE=targeted\n"
 LOCAL = "etc/selinux/targeted/contexts/files/file_contexts.local"
@@ -157,7 +157,7 @@ test_converges, test_drift, test_killed, test_full_disk = proofs(CASES)
 
 @pytest.fixture(params=SHELLS)
 def shell(request: pytest.FixtureRequest) -> list[str]:
-    return _need(request.param)
+    return machine_shell(request.param)
 
 
 def test_a_firewall_keeps_what_is_not_ours(shell: list[str], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bootforge.model_steps import Step, whole_file
-from tests.shell.world import SHELLS, SYSTEMCTL, Case, Ran, World, _need, proofs, script_of
+from tests.shell.world import SHELLS, SYSTEMCTL, Case, Ran, World, machine_shell, proofs, script_of
 
 CHKCONFIG = r"""
 # $fake/levels/NAME: the levels in which it starts; $fake/units/NAME exists where it runs.
@@ -107,7 +107,7 @@ test_converges, test_drift, test_killed, test_full_disk = proofs(CASES)
 
 @pytest.fixture(params=SHELLS)
 def shell(request: pytest.FixtureRequest) -> list[str]:
-    return _need(request.param)
+    return machine_shell(request.param)
 
 
 def _words(world: World, name: str) -> set[str]:

@@ -14,7 +14,7 @@ from bootforge.model_steps import Step
 from bootforge.plan.network import plan_nics
 from bootforge.plan.system import plan_system
 from bootforge.site.schema import HostSpec
-from tests.shell.world import HOST, SHELLS, Case, World, _need, proofs, script_of, small
+from tests.shell.world import HOST, SHELLS, Case, World, machine_shell, proofs, script_of, small
 
 
 @cache
@@ -241,7 +241,7 @@ test_converges, test_drift, test_killed, test_full_disk = proofs(CASES)
 
 @pytest.fixture(params=SHELLS)
 def shell(request: pytest.FixtureRequest) -> list[str]:
-    return _need(request.param)
+    return machine_shell(request.param)
 
 
 def made(tmp_path: Path, steps: tuple[Step, ...], release: str = "el9") -> tuple[World, Path]:
