@@ -15,7 +15,7 @@ from typing import Literal
 from bootforge.addr import Mac
 from bootforge.model_steps import Command, Step
 from bootforge.model_storage import DiskPlan, StoragePlan
-from bootforge.words import BootArg, Call, HostName, KsCommand, Package, Slot, tell_plainly
+from bootforge.words import BootArg, HostName, KsCommand, Package, Slot, tell_plainly
 
 Path = tuple[str, ...]
 """A place in a host's specification: ``('nics', 'lan', 'mac')``; an element of a set is a step as well."""
@@ -137,9 +137,9 @@ class Nic:
 class InstallPlan:
     """What the installer is told: kickstart commands by section of the template, packages and groups.
 
-    ``accounts``: what %post does where the release has no command for it: groups, users, keys. ``on_error``: the
-    section that runs when the installer fails is %onerror, else %traceback. ``nosave_flag``: the installer looks for
-    a file that keeps it from copying the kickstart. ``network_first``: UEFI boots the network first ever after.
+    ``on_error``: the section that runs when the installer fails is %onerror, else %traceback. ``nosave_flag``: the
+    installer looks for a file that keeps it from copying the kickstart. ``network_first``: UEFI boots the network first
+    ever after.
     ``storage``: empty where %pre writes ``disks.lines`` instead."""
 
     title: str
@@ -149,7 +149,6 @@ class InstallPlan:
     locale: tuple[KsCommand, ...]
     network: tuple[KsCommand, ...]
     access: tuple[KsCommand, ...]
-    accounts: tuple[Call, ...]
     security: tuple[KsCommand, ...]
     storage: tuple[KsCommand, ...]
     disks: DiskPlan

@@ -22,18 +22,23 @@ class Release:
     ``noninteractive``: ``text --non-interactive``. ``ntp``: how a kickstart names time servers. ``authconfig``:
     password hashing is set by it. ``nic_by_name``: ``network --device`` takes kernel names only. ``network_flags``:
     --activate and --nodefroute. ``stacks``: kinds of nics that ``network`` can make. ``ipv6``: --ipv6 and
-    --ipv6gateway. ``root_lock``: ``rootpw --lock`` without a password. ``sshkey``: the command.
+    --ipv6gateway. ``root_lock``: ``rootpw --lock`` without a password.
     ``boot_drive``: ``bootloader --boot-drive``, else --driveorder. ``reqpart``: the command. ``blivet``: the storage
     code that knows ``clearpart --disklabel``, biosboot, --label of logvol and raid, arrays by name, and an EFI system
     partition on RAID1. ``udev``: the installer's udev tells disks' serials and names; EL5's stage 2 has none.
-    ``environments``: ``@^group``. ``services``: ``firewall --service``. ``user_gid``: ``user --gid``, and the command
-    ``group`` beside it; else %post makes accounts. ``uid_min``: the first id that is not a package's (login.defs(5)).
-    ``systemd``: services are units. ``net_format``: what holds the configuration of nics (NetworkManager's news: 1.36
-    makes keyfiles the default of EL9). ``network_manager``: NetworkManager brings the network up, else the scripts of
-    initscripts. ``bridging_opts``: they know BRIDGING_OPTS (initscripts, rhel6-branch: sysconfig.txt). ``bond_alias``:
-    a bond's module is found by an alias in modprobe.conf. ``repo_options``: --cost, --excludepkgs and --proxy of
-    ``repo``. ``one_driver``: the loader keeps the last ``dd=`` only (loader2/loader.c, loader/loader.c). ``onerror``:
-    the section; else there is %traceback. ``nosave``: the boot option. ``nosave_flag``: the file /tmp/NOSAVE_INPUT_KS
+    ``environments``: ``@^group``. ``services``: ``firewall --service``. ``accounts``: ``group``, ``user --gid`` and
+    ``sshkey`` make accounts whole; else the bootstrap does it alone. ``uid_min``: the first id that is not a package's
+    (login.defs(5)). ``etc_hostname``: the name is in /etc/hostname (hostname(5)), else HOSTNAME of
+    /etc/sysconfig/network (initscripts: sysconfig.txt). ``search_limit``: domains to search in, after which libc reads
+    no more (resolv.conf(5); glibc 2.26 has no limit). ``trust``: how a CA is trusted: anchors and update-ca-trust(8),
+    which is to be enabled first where it came in an update (EL6.5), or by the bundle itself. ``systemd``: services are
+    units. ``net_format``: what holds the configuration of nics (NetworkManager's news: 1.36 makes keyfiles the default
+    of EL9). ``network_manager``: NetworkManager brings the network up, writes /etc/resolv.conf and reads conf.d
+    (NetworkManager.conf(5)), else the scripts of initscripts. ``bridging_opts``: they know BRIDGING_OPTS (initscripts,
+    rhel6-branch: sysconfig.txt). ``bond_alias``: a bond's module is found by an alias in modprobe.conf.
+    ``repo_options``: --cost, --excludepkgs and --proxy of ``repo``. ``one_driver``: the loader keeps the last ``dd=``
+    only (loader2/loader.c, loader/loader.c). ``onerror``: the section; else there is %traceback. ``nosave``: the boot
+    option. ``nosave_flag``: the file /tmp/NOSAVE_INPUT_KS
     (data/post-scripts/99-copy-logs.ks), which EL10 does not look for (pyanaconda/modules/boss/installation.py).
     ``fstype``: what its installer formats by default. ``https``: the installer speaks TLS. ``hashes``: prefixes of
     crypt(5) that its libcrypt verifies. ``xen_type``: the guest type its stock kernel runs as; EL8 and later are built
@@ -67,15 +72,17 @@ class Release:
     stacks: tuple[str, ...] = ("bond", "vlan", "bridge")
     ipv6: Literal["none", "address", "gateway"] = "gateway"
     root_lock: bool = True
-    sshkey: bool = True
     boot_drive: bool = True
     reqpart: bool = True
     blivet: bool = True
     udev: bool = True
     environments: bool = True
     services: bool = True
-    user_gid: bool = True
+    accounts: bool = True
     uid_min: int = 1000
+    etc_hostname: bool = True
+    search_limit: int | None = None
+    trust: Literal["bundle", "enable", "extract"] = "extract"
     systemd: bool = True
     net_format: Literal["keyfile", "ifcfg"] = "keyfile"
     network_manager: bool = True
@@ -126,7 +133,8 @@ _EL7 = replace(
     install_word=True,
     noninteractive=False,
     authconfig=True,
-    sshkey=False,
+    accounts=False,
+    search_limit=6,
     memory=670,
     pkg="yum",
     modules=False,
@@ -150,8 +158,9 @@ _EL6 = replace(
     reqpart=False,
     blivet=False,
     environments=False,
-    user_gid=False,
     uid_min=500,
+    etc_hostname=False,
+    trust="enable",
     systemd=False,
     network_manager=False,
     chrony=False,
@@ -187,6 +196,7 @@ _EL5 = replace(
     sysctl_d=False,
     input_chain="RH-Firewall-1-INPUT",
     repo_options=False,
+    trust="bundle",
     fstype="ext3",
     https=False,
     uefi=False,

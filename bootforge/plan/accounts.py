@@ -1,4 +1,5 @@
-"""Groups and users of the installed system: by the installer's commands, or by %post where none will do."""
+"""Groups and users: steps of the bootstrap on every release, and before them the installer's commands where those make
+an account whole, so that somebody can log in even when the bootstrap failed."""
 
 from __future__ import annotations
 
@@ -6,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from bootforge.errors import did_you_mean
 from bootforge.model import Path
+from bootforge.model_steps import Step
 from bootforge.plan.commands import command
 from bootforge.plan.faults import Fault, check_secret
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
 from bootforge.site.schema_system import UserSpec
-from bootforge.words import Call, KsCommand, KsOption, Slot
+from bootforge.words import Arg, KsCommand, KsOption, Slot
 
 _GROUPS = (
     "root bin daemon sys adm tty disk lp mem kmem wheel cdrom mail man dialout floppy games tape video ftp lock audio"
@@ -37,24 +39,43 @@ def home_of(name: str, user: UserSpec) -> str:
     return user.home or f"/home/{name}"
 
 
-def plan_accounts(
-    site: Site, host: ResolvedHost, faults: list[Fault]
-) -> tuple[tuple[KsCommand, ...], tuple[Call, ...]]:
-    """Commands of the kickstart, and calls of its %post for releases whose ``user`` takes no --gid: with it EL6's
-    installer would make a second group, and EL5's has no command ``group``."""
+def account_commands(host: ResolvedHost) -> tuple[KsCommand, ...]:
+    """Commands of the kickstart; what is wrong with the accounts, :func:`plan_accounts` says."""
     release = RELEASES[host.release]
-    spec = host.spec
-    users = present(spec.users)
-    groups = {name: group.gid for name, group in sorted(spec.groups.items())}
+    if not release.accounts:
+        return ()
+    groups = (command("group", name=name, gid=group.gid) for name, group in sorted(host.spec.groups.items()))
+    return (*groups, *(_command(release, name, user) for name, user in present(host.spec.users).items()))
+
+
+def plan_accounts(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[Step, ...]:
+    """Groups, users, and accounts that are to go."""
+    release = RELEASES[host.release]
+    users = present(host.spec.users)
+    groups = {name: group.gid for name, group in sorted(host.spec.groups.items())}
     faults += _faults(host, release, users, groups)
     for name, user in users.items():
         if user.password:
             check_secret(site, user.password, ("users", name, "password"), faults)
-    if release.user_gid:
-        made = [command("group", name=name, gid=gid) for name, gid in groups.items()]
-        return (*made, *(_command(release, name, user) for name, user in users.items())), ()
-    calls = [Call("group", (name, gid)) for name, gid in groups.items()]
-    return (), (*calls, *(call for name, user in users.items() for call in _calls(release, name, user)))
+    absent = {name: user.uid for name, user in sorted(host.spec.users.items()) if name not in users}
+    return (
+        *(Step(f"users:{name}", "no_users", (name, uid), ("users", name)) for name, uid in absent.items()),
+        *(Step(f"groups:{name}", "groups", (name, gid), ("groups", name)) for name, gid in groups.items()),
+        *(_step(release, name, user) for name, user in users.items()),
+    )
+
+
+def kinds_of(release: Release) -> str:
+    """Hashes that it verifies, as the library takes them: ``6 y`` for $6$ and $y$."""
+    return " ".join(prefix.strip("$") for prefix in release.hashes)
+
+
+def _step(release: Release, name: str, user: UserSpec) -> Step:
+    ids = (user.uid, user.gid or user.uid)
+    member = "only" if user.groups_exact else "also"
+    known = (user.password or "", kinds_of(release) if user.password else "")
+    args: tuple[Arg, ...] = (name, *ids, home_of(name, user), user.shell, user.gecos, member, *known, *user.groups)
+    return Step(f"users:{name}", "users", args, ("users", name), secrets=(user.password,) if user.password else ())
 
 
 def _command(release: Release, name: str, user: UserSpec) -> KsCommand:
@@ -73,14 +94,6 @@ def _command(release: Release, name: str, user: UserSpec) -> KsCommand:
         return made
     hashed = KsOption("--password", Slot(f"secret:{user.password}", release.hashes))
     return KsCommand("user", (*made.options, KsOption("--iscrypted"), hashed))
-
-
-def _calls(release: Release, name: str, user: UserSpec) -> Iterator[Call]:
-    yield Call("user", (name, user.uid, user.gid or user.uid, home_of(name, user), user.shell, user.gecos))
-    for group in user.groups:
-        yield Call("join", (name, group))
-    if user.password:
-        yield Call("password", (name, Slot(f"secret:{user.password}", release.hashes)))
 
 
 def _faults(

@@ -23,11 +23,11 @@ def plan_install(site: Site, host: ResolvedHost, nics: tuple[Nic, ...], faults: 
     spec, release = host.spec, RELEASES[host.release]
     accounts_of = (spec.users, spec.groups, spec.authorized_keys, spec.root_password or "")
     system_of = (spec.selinux, spec.firewall, spec.services, spec.packages, spec.exclude_packages)
-    (access, accounts), security, packages = shared(
+    access, security, packages = shared(
         host,
         ("system", host.release, *accounts_of, *system_of),
         faults,
-        lambda: (plan_access(site, host, faults), plan_security(host, faults), _packages(host, release, faults)),
+        lambda: (plan_access(site, host), plan_security(host, faults), _packages(host, release, faults)),
     )
     storage, disks = plan_disks(host, site.policy.guard, faults)
     return InstallPlan(
@@ -38,7 +38,6 @@ def plan_install(site: Site, host: ResolvedHost, nics: tuple[Nic, ...], faults: 
         locale=_locale(host, release, nics),
         network=network_commands(host, nics),
         access=access,
-        accounts=accounts,
         security=security,
         storage=storage,
         disks=disks,

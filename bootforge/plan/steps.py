@@ -6,22 +6,31 @@ from bootforge.errors import did_you_mean
 from bootforge.model import Nic, Plan
 from bootforge.model_steps import Step
 from bootforge.model_storage import DiskPlan
+from bootforge.plan.access import plan_logins, plan_sudo
+from bootforge.plan.accounts import plan_accounts
 from bootforge.plan.digest import plan_digest
 from bootforge.plan.faults import Fault
 from bootforge.plan.files import plan_files, watched
 from bootforge.plan.hooks import plan_hooks
+from bootforge.plan.names import plan_hostname, plan_names
 from bootforge.plan.netfiles import plan_network_files
 from bootforge.plan.packages import plan_packages
 from bootforge.plan.services import plan_services
+from bootforge.plan.shared import shared
 from bootforge.plan.system import plan_system
+from bootforge.plan.trust import plan_trust
 from bootforge.releases import RELEASES
 from bootforge.resolve import ResolvedHost
 from bootforge.site.load import Site
 from bootforge.words import Arg
 
 KINDS = (
-    *("hostname", "nic-names", "mark", "directories", "files", "links", "absent", "edits", "services", "processes"),
-    "hooks",
+    *("hostname", "nic-names", "mark", "first-boot", "hosts", "resolver", "trust", "users", "groups", "keys"),
+    *("rpm-keys", "repos", "repos-purge", "modules", "packages"),
+    *("directories", "files", "links", "absent", "edits", "sudo"),
+    *("kernel-modules", "kernel-modules-live", "sysctl", "sysctl-live", "kernel-args"),
+    *("timezone", "language", "keyboard", "ntp", "cron", "selinux", "selinux-booleans", "selinux-contexts", "firewall"),
+    *("network-bonds", "network", "network-others", "services", "processes", "hooks"),
 )
 """Every kind of step that a host can have, in their order; what 'bootstrap: {watch: ...}' may name."""
 
@@ -39,12 +48,16 @@ def plan_steps(
 ) -> tuple[Step, ...]:
     """Every step but the stamp: who the host is, who may use it, what it runs, how it is reached."""
     steps = (
-        Step("hostname", "hostname", (host.name,), ()),
+        plan_hostname(host),
         *_names_of_nics(nics),
         Step("mark", "mark", (disks.mark, *disks.tagged), ()),
         Step("first-boot", "first_boot", (), (), ("install",)),
+        *plan_names(host, nics, faults),
+        *shared(host, ("trust", host.release, host.spec.trust), faults, lambda: plan_trust(site, host, faults)),
+        *_accounts(site, host, faults),
         *plan_packages(site, host, faults),
         *plan_files(site, host, faults),
+        *shared(host, ("sudo", host.spec.sudo), faults, lambda: plan_sudo(host, faults)),
         *plan_system(host, nics, faults),
         *plan_network_files(host.name.text, nics, RELEASES[host.release], faults),
         *plan_services(host, faults),
@@ -85,6 +98,14 @@ def _one_of_each_file(steps: tuple[Step, ...], faults: list[Fault]) -> None:
         if step.path[:1] in _SITES and step.path[1] in of:
             what = f"{step.path[1]} is made by the step {of[step.path[1]]}"
             faults.append(Fault(step.path, "BF111", what, "say it where that step takes it from, or drop it"))
+
+
+def _accounts(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[Step, ...]:
+    spec = host.spec
+    logins = (spec.root_password or "", spec.authorized_keys, spec.keys_policy)
+    settings = ("accounts", host.release, spec.users, spec.groups, *logins)
+    made = (plan_accounts, plan_logins)
+    return shared(host, settings, faults, lambda: tuple(step for one in made for step in one(site, host, faults)))
 
 
 def _names_of_nics(nics: tuple[Nic, ...]) -> tuple[Step, ...]:

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 from typing import Annotated, NamedTuple, TypeVar
 
 from bootforge.addr import Mac, parse_mac
+from bootforge.errors import did_you_mean
 from bootforge.model_storage import Portal
 from bootforge.site.kinds import HEX
 from bootforge.site.scalars import COUNT, matching, scalar, with_facts
@@ -26,6 +27,16 @@ _MAC = r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}|[0-9a-fA-F]{12}|([0-9a-fA-F]{4}\.
 _RANGE = re.compile(r"([0-9.]+) ?- ?([0-9.]+)")
 _MIRROR = re.compile(_URL.pattern + r"(\?[A-Za-z0-9._~:@!&=+,%/-]*)?")
 _ONE_INTERFACE = ("the name of an interface", "write it as in xenbr0")
+
+
+_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_RESOLVER = re.compile(r"([a-z0-9-]+)(?::([0-9]{1,2}))?")
+_RESOLVER_OPTIONS = {"ndots": True, "timeout": True, "attempts": True} | dict.fromkeys(
+    ("debug", "rotate", "no-check-names", "inet6", "edns0", "single-request", "single-request-reopen", "no-tld-query")
+    + ("use-vc", "no-reload", "trust-ad", "no-aaaa"),
+    False,
+)
+"""The options of resolv.conf(5), and whether they take a number."""
 
 
 def _fits(pattern: re.Pattern[str], text: str) -> bool:
@@ -53,6 +64,24 @@ def _mac(text: str) -> Mac:
     if ":" in text and "-" in text:
         raise ValueError(f"{text!r} is not a MAC address; write six octets in hex, as in 52:54:00:12:34:56")
     return parse_mac(text)
+
+
+def parse_domain(text: str) -> str:
+    """A name in the DNS or in /etc/hosts, of one label or more."""
+    if not _DOMAIN.fullmatch(text) or len(text) > 253 or text.rpartition(".")[2].isdigit():
+        raise ValueError(f"{text!r} is not a name; write it in lower case, as in db01 or den.example.com")
+    return text
+
+
+def parse_resolver_option(text: str) -> str:
+    match = _RESOLVER.fullmatch(text)
+    takes = _RESOLVER_OPTIONS.get(match[1]) if match else None
+    if match is None or takes is None:
+        hint = did_you_mean(match[1], _RESOLVER_OPTIONS) if match else ""
+        raise ValueError(f"no option {text!r} of resolv.conf(5); {hint or 'write it as in timeout:2 or rotate'}")
+    if takes is not bool(match[2]):
+        raise ValueError(f"{text!r} {'needs a' if takes else 'takes no'} number; write {match[1]}{':2' * takes}")
+    return text
 
 
 class AddressRange(NamedTuple):
@@ -189,6 +218,9 @@ OptionName = Annotated[str, *scalar(matching(_OPTION, "an option", "as in miimon
 OptionValue = Annotated[str, *scalar(matching(_VALUE, "a value", "use letters, digits and . _ : + -"))]
 Subnet = Annotated[IPv4Network, *scalar(_subnet, rf"{_IPV4}/[0-9]{{1,2}}")]
 Range = Annotated[AddressRange, *scalar(parse_range, rf"{_IPV4} ?- ?{_IPV4}")]
+Domain = Annotated[str, *scalar(parse_domain, _DOMAIN.pattern)]
+FactsDomain = Annotated[str, *with_facts(parse_domain, _DOMAIN.pattern)]
+ResolverOption = Annotated[str, *scalar(parse_resolver_option)]
 MirrorUrl = Annotated[str, *with_facts(parse_mirror)]
 PortalText = Annotated[Portal, *scalar(parse_portal)]
 # fmt: on

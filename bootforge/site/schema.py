@@ -31,7 +31,7 @@ from bootforge.site.scalars import (
     one_of,
 )
 from bootforge.site.scalars_files import FilePath, Line, Process
-from bootforge.site.scalars_network import MacPrefix, Url
+from bootforge.site.scalars_network import AnyAddress, Domain, MacPrefix, Url
 from bootforge.site.scalars_settings import KernelModule, ModuleOptions, PathRegex, SelinuxName, SysctlKey
 from bootforge.site.scalars_storage import FactsIqn
 from bootforge.site.scalars_system import Console, Language, Level, Module, OnlyPackage, Package, Service, Timezone
@@ -45,6 +45,7 @@ from bootforge.site.schema_system import (
     InstallSpec,
     MachineSpec,
     RepoUseSpec,
+    ResolverSpec,
     UserSpec,
     VmSpec,
 )
@@ -102,13 +103,31 @@ class HostSpec(Model):
     authorized_keys: dict[User, Annotated[tuple[SitePath, ...], *AsSet]] = Field(
         {}, description="SSH public keys by user, as paths of files of the site. Users: root, and those of 'users:'."
     )
-    users: dict[User, UserSpec] = Field({}, description="Accounts that the installer makes, by name.")
-    groups: dict[User, GroupSpec] = Field({}, description="Groups that the installer makes, by name.")
     services: dict[Service, one_of("on", "off", "enabled", "running", "masked")] = Field(  # type: ignore[valid-type]
         {},
         description="Services: enabled and running (on), disabled and stopped (off), enabled only, running whether or"
         " not enabled, or masked, which SysV cannot. A package must bring them, but for off and masked.",
     )
+    keys_policy: one_of("additive", "exclusive") = Field(  # type: ignore[valid-type]
+        "additive",
+        description="additive: other keys of those users stay; exclusive: they have no others.",
+    )
+    users: dict[User, UserSpec] = Field({}, description="Accounts, by name.")
+    groups: dict[User, GroupSpec] = Field({}, description="Groups, by name.")
+    sudo: dict[Name, tuple[Text, ...]] = Field(
+        {},
+        description="Lines of sudoers(5) by name; the file is /etc/sudoers.d/bootforge-NAME.",
+    )
+    trust: Annotated[tuple[SitePath, ...], *AsSet] = Field(
+        (), description="Certificate authorities that the host believes, as paths of PEM files of the site."
+    )
+    host_entries: dict[Domain, AnyAddress] = Field(
+        {}, description="Addresses by name, for /etc/hosts, which is then Bootforge's whole file."
+    )
+    manage_hosts: Bool = Field(
+        False, description="Whether /etc/hosts is Bootforge's also where 'host_entries' names none."
+    )
+    resolver: ResolverSpec = Field(ResolverSpec(), description="Who is asked for names: /etc/resolv.conf.")
     no_processes: Annotated[tuple[Process, ...], *AsSet] = Field(
         (), description="Processes that must not run, by the kernel's name of their command, 15 characters at most."
     )

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from bootforge.site.kinds import Model
 from bootforge.site.scalars import AsSet, Bool, Count, FactsWord, Name, SecretName, SitePath, Size, User, one_of
-from bootforge.site.scalars_network import MirrorUrl, Url
+from bootforge.site.scalars_network import AnyAddress, FactsDomain, MirrorUrl, ResolverOption, Url
 from bootforge.site.scalars_system import (
     AbsolutePath,
     BootWord,
@@ -86,6 +86,9 @@ class UserSpec(Model):
     groups: Annotated[tuple[User, ...], *AsSet] = Field(
         (), description="More groups: those of 'groups:', or of every system, as wheel."
     )
+    groups_exact: Bool = Field(
+        False, description="Whether other memberships are taken away; else those that 'groups:' lists are added only."
+    )
     shell: AbsolutePath = Field("/bin/bash", description="The login shell.")
     home: AbsolutePath | None = Field(None, description="The home directory. Default: /home/NAME.")
     gecos: Gecos = Field("", description="The full name.")
@@ -94,9 +97,18 @@ class UserSpec(Model):
     )
     state: one_of("present", "absent") = Field(  # type: ignore[valid-type]
         "present",
-        description="absent: the installer does not make the account."
-        " Checked; taking it from an installed system is the bootstrap's users step.",
+        description="absent: the account is not made, and is removed where it is; its home directory stays.",
     )
+
+
+class ResolverSpec(Model):
+    """/etc/resolv.conf, which is Bootforge's as soon as one of the keys says something."""
+
+    search: tuple[FactsDomain, ...] = Field((), description="Domains in which short names are searched, in order.")
+    servers: tuple[AnyAddress, ...] = Field(
+        (), description="Name servers, three at most. Default: the first three of the host's networks."
+    )
+    options: tuple[ResolverOption, ...] = Field((), description="Options of resolv.conf(5), as in timeout:2.")
 
 
 class FirewallSpec(Model):

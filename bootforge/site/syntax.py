@@ -28,6 +28,7 @@ _ADVICE = (
     ("escape", "no such escape in double quotes", "use single quotes, in which a backslash is a backslash"),
     ("unexpected ':'", "a value in braces that holds a ':' before a bracket", "quote it"),
     ("expected <document start>", "the document ended above", "remove the line '...'"),
+    ("maximum nesting depth", "nested deeper than 32 levels", "nothing in a site is as deep as that"),
 )
 """A part of libyaml's message, what is wrong, and the remedy; {} is what stands at the place."""
 

@@ -83,4 +83,4 @@ def test_it_holds_no_secret_and_no_place_of_ours(rendered: dict[str, bytes]) -> 
     for name, content in rendered.items():
         assert str(SMALL.parent.parent).encode() not in content, name
         assert b"\r" not in content and b"\t\n" not in content, name
-    assert rendered["db01.prod.den.example.com/kickstart"].count(b"@secret:root_hash@") == 1
+    assert rendered["db01.prod.den.example.com/kickstart"].count(b"@secret:root_hash@") == 2

@@ -1,5 +1,5 @@
 """The shell functions of kickstarts, run for real under every shell: finding the server, fetching, reporting, sending
-logs, making accounts, ordering UEFI's entries."""
+logs, ordering UEFI's entries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bootforge.resources import shipped_texts
 from bootforge.serve.http import LOGS
 from tests.support import need
 
-LIBRARIES = ("common", "logs", "accounts", "bootorder")
+LIBRARIES = ("common", "logs", "bootorder")
 SHELLS = ("dash", "bash", "mksh", "busybox sh")
 TOOLS = ("curl", "wget", "python")
 TOKEN = "0123456789abcdef"
@@ -206,60 +206,6 @@ def test_a_dying_installer_reports_and_sends_its_logs(shell: list[str], server: 
     assert lines[0] == "failed\t0\tinstaller\tthe installer stopped before the end; its logs say why"
     assert lines[1:4] == ["", "== anaconda.log", "line 60"] and lines[-1] == "line 99"
     assert [*(tmp_path / "tmp").iterdir()] == [tmp_path / "tmp/anaconda.log"]
-
-
-# Accounts
-
-
-def recorded(root: Path, *names: str) -> str:
-    """Commands that write down what they were asked, and what they read."""
-    bin = root / "stubs"
-    bin.mkdir()
-    for name in names:
-        read = "cat >>$BF_ROOT/calls" if name == "chpasswd" else ":"
-        (bin / name).write_text(
-            f'#!/bin/sh\nprintf "%s" {name} >>$BF_ROOT/calls; printf " [%s]" "$@" >>$BF_ROOT/calls\n'
-            f"echo >>$BF_ROOT/calls\n{read}\n"
-        )
-        (bin / name).chmod(0o755)
-    return f"{bin}:{os.environ['PATH']}"
-
-
-def test_accounts_are_made_as_they_were_said(shell: list[str], tmp_path: Path) -> None:
-    path = recorded(tmp_path, "groupadd", "useradd", "usermod", "chpasswd", "restorecon")
-    home = tmp_path / "srv/home/db"
-    script = library("accounts") + (
-        f"bf_group dba 5000\nbf_user db 5001 5002 {home} /bin/bash 'D. B. O'\"'\"'Hara'\n"
-        "bf_join db dba\nbf_password db '$6$x$y'\n"
-    )
-    done = run(shell, script, tmp_path, path=path)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert (tmp_path / "calls").read_text().splitlines() == [
-        "groupadd [-g] [5000] [dba]",
-        "groupadd [-g] [5002] [db]",
-        f"useradd [-u] [5001] [-g] [5002] [-d] [{home}] [-m] [-s] [/bin/bash] [-c] [D. B. O'Hara] [db]",
-        "usermod [-a] [-G] [dba] [db]",
-        "chpasswd [-e]",
-        "db:$6$x$y",
-    ]
-    assert home.parent.is_dir() and not home.exists()
-
-
-def test_keys_belong_to_their_user_alone(shell: list[str], tmp_path: Path) -> None:
-    if os.geteuid():
-        pytest.skip("chown needs root")
-    path = recorded(tmp_path, "restorecon")
-    home = tmp_path / "home"
-    script = (
-        library("accounts") + f"umask 022\nbf_key nobody {home} 'ssh-rsa A b'\nbf_key nobody {home} 'ssh-rsa B %s'\n"
-    )
-    done = run(shell, script, tmp_path, path=path)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    file = home / ".ssh/authorized_keys"
-    assert file.read_text() == "ssh-rsa A b\nssh-rsa B %s\n"
-    assert [path.stat().st_mode & 0o777 for path in (home / ".ssh", file)] == [0o700, 0o600]
-    assert {path.owner() for path in (home / ".ssh", file)} == {"nobody"}
-    assert (tmp_path / "calls").read_text() == f"restorecon [-R] [{home}/.ssh]\n" * 2
 
 
 # The boot order

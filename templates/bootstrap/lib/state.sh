@@ -154,6 +154,7 @@ bf_do_handler() {
     *:initramfs) bf_initramfs ;;
     *:relabel) bf_relabel ;;
     *:daemon-reload) bf_within 60 systemctl daemon-reload ;;
+    *:trust | *:trust:enable) bf_update_trust "$1" ;;
     systemd:restart:*) bf_within 300 systemctl try-restart "${1#*:}" ;;
     systemd:reload:*) bf_within 300 systemctl reload-or-try-restart "${1#*:}" ;;
     sysv:*:*) bf_sysv "${1%%:*}" "${1#*:}" ;;

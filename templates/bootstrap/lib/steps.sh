@@ -5,16 +5,6 @@ bf_file() {
     bf_put "$1" "$2" "$3"
 }
 
-# bf_hostname NAME: the host's own name, in /etc/hostname and, outside an installer, in the kernel.
-bf_hostname() {
-    bf_put /etc/hostname 644 root:root <<EOS || return 1
-$1
-EOS
-    [ "$bf_phase" != install ] && [ -z "${BF_ROOT-}" ] || return 0
-    { read -r bf_running </proc/sys/kernel/hostname; } 2>/dev/null
-    [ "$bf_running" = "$1" ] || bf_act "the kernel's name" bf_to_kernel /proc/sys/kernel/hostname "$1"
-}
-
 # bf_nic_names MAC NAME...: udev keeps the names that the installer gave to nics by ifname=. A VLAN or bond has the
 # MAC address of what it is made of; only a real device has a driver. udev leaves a name alone that a rule gave before
 # 80-net-setup-link.rules (systemd.link(5)).
