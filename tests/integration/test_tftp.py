@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import os
@@ -24,7 +23,7 @@ from types import TracebackType
 import pytest
 from tftpy import TftpClient
 
-from bootforge.serve import tftp, tftp_wire
+from bootforge.serve import tftp, tftp_files, tftp_line, tftp_transfer, tftp_wire
 from tests.integration.tftp_fuzz import LossyLink, hostile
 from tests.support import need
 
@@ -34,12 +33,13 @@ SIZES = (0, 1, 511, 512, 513, 3 * 1468, (1 << 20) + 17)
 SERVER = """
 import json, logging, os, sys
 from pathlib import Path
-from bootforge.serve import tftp, tftp_wire
+from bootforge.serve import tftp, tftp_files, tftp_transfer, tftp_wire
 
 root, address, settings = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
+single_port = settings.pop("single_port", False)
 for name, value in settings.items():
-    assert hasattr(tftp, name)
-    setattr(tftp, name, value)
+    (module,) = (one for one in (tftp, tftp_files, tftp_transfer) if hasattr(one, name))
+    setattr(module, name, value)
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 
 def lookup(name):
@@ -49,7 +49,7 @@ def lookup(name):
 
 sock = tftp_wire.bind(address, 0)
 print(sock.getsockname()[1], flush=True)
-tftp.run(sock, lookup)
+tftp.run(sock, lookup, single_port=single_port)
 """
 
 
@@ -108,21 +108,20 @@ class Server:
 def in_a_thread(lookup: tftp.Lookup, drain: float = 5) -> Iterator[tuple[socket.socket, list[str], Callable[[], None]]]:
     """A server inside this process: its socket, its log lines, and a function that stops it."""
     lines: list[str] = []
-    loop, stop = asyncio.new_event_loop(), asyncio.Event()
     with tftp_wire.bind("127.0.0.1", 0) as sock:
         server = tftp.TftpServer(sock, lookup, lines.append, drain=drain)
-        thread = threading.Thread(target=loop.run_until_complete, args=(server.serve(stop),))
+        thread = threading.Thread(target=server.serve)
         thread.start()
 
         def finish() -> None:
-            loop.call_soon_threadsafe(stop.set)
+            server.stop()
             thread.join()
 
         try:
             yield sock, lines, finish
         finally:
-            finish()
-            loop.close()
+            if thread.is_alive():
+                finish()
 
 
 class Client:
@@ -319,7 +318,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize(
     ("who", "size"),
-    [(who, size) for who in FOREIGN for size in SIZES if "netascii" not in who or size <= tftp_wire.NETASCII_BYTES],
+    [(who, size) for who in FOREIGN for size in SIZES if "netascii" not in who or size <= tftp_files.NETASCII_BYTES],
 )
 def test_foreign_clients_get_the_same_bytes(server: Server, root: Path, tmp_path: Path, who: str, size: int) -> None:
     FOREIGN[who](server.port, f"file{size}", tmp_path / "got")
@@ -487,7 +486,7 @@ def test_doubled_acks_cause_no_extra_data(client: Client, window: int) -> None:
 
 
 def test_acks_of_old_and_unsent_blocks_send_nothing(client: Client) -> None:
-    client.ask("66560", "windowsize", 4)
+    client.ask("66560", "windowsize", 4, "timeout", 9)
     client.oack()
     client.ack(0)
     assert [client.block() for _ in range(4)] == [1, 2, 3, 4]
@@ -527,7 +526,7 @@ def test_the_timer_resends_after_the_seconds_that_were_asked_and_doubles(client:
 
 
 def test_after_five_resends_the_client_is_given_up(root: Path) -> None:
-    with Server(root, RESEND_AFTER=0.1, LONGEST_WAIT=0.2) as server, Client(server.port) as client:
+    with Server(root, RESEND_AFTER=0.1, LONGEST_WAIT=0.2, GIVE_UP=0.5) as server, Client(server.port) as client:
         before = server.descriptors()
         client.ask("small")
         assert [client.block() for _ in range(6)] == [1] * 6
@@ -677,7 +676,7 @@ def test_sessions_are_capped_per_address_and_in_all(root: Path) -> None:
         assert answered("127.0.0.11", 10, go_on=False) == 4  # nobody answers: only so many half-open
         assert answered("127.0.0.12", 10, go_on=True) == 8  # going on: more, but not everything
         assert answered("127.0.0.13", 3, go_on=True) == 2  # and then it is full
-        assert server.descriptors() == idle + 2 * 14
+        assert server.descriptors() == idle + 14 + 1  # one file
         assert "66560': refused: busy: 14 transfers, 2 to this address" in server.log()
         for client in clients:
             if client.tid:
@@ -773,8 +772,8 @@ def test_a_full_send_buffer_is_waited_for(root: Path, monkeypatch: pytest.Monkey
             return super().send(data, flags)
 
     plain = tftp_wire.udp
-    monkeypatch.setattr(tftp, "RESEND_AFTER", 0.2)
-    monkeypatch.setattr(tftp, "udp", lambda *where: Narrow(fileno=plain(*where).detach()))
+    monkeypatch.setattr(tftp_transfer, "RESEND_AFTER", 0.2)
+    monkeypatch.setattr(tftp_line, "udp", lambda *where: Narrow(fileno=plain(*where).detach()))
     with in_a_thread(root.joinpath) as (sock, _, _), Client(sock.getsockname()[1]) as client:
         start = time.monotonic()
         assert client.fetch("66560", "windowsize", 16) == (root / "66560").read_bytes()
@@ -790,7 +789,7 @@ def test_a_full_send_buffer_is_waited_for(root: Path, monkeypatch: pytest.Monkey
 
 def test_hostile_datagrams(root: Path) -> None:
     count, before_root = 10_000, sorted(path.name for path in root.iterdir())
-    with Server(root, RESEND_AFTER=0.05, LONGEST_WAIT=0.1, LOG_PERIOD=2) as server:
+    with Server(root, RESEND_AFTER=0.05, LONGEST_WAIT=0.1, GIVE_UP=0.3, LOG_PERIOD=2) as server:
         with Client(server.port) as client:
             client.fetch("66560")
         descriptors, resident = server.descriptors(), server.resident_kib()
