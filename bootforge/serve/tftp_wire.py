@@ -81,16 +81,18 @@ def negotiate(options: Options, size: int) -> dict[bytes, tuple[bytes, int]]:
     return granted
 
 
-def bind(address: str, port: int) -> socket.socket:
+def bind(address: str, port: int, *, single_port: bool = False) -> socket.socket:
     """A UDP socket for :class:`TftpServer` at a numeric address (``::``: both families); port 0: a free one.
 
-    It tells the address each datagram was sent to, and holds 1 MiB: a rack that asks at once. Raises OSError.
+    It tells the address each datagram was sent to, and holds 1 MiB: a rack that asks at once; 4 MiB, a packet of
+    each of 2,000 transfers, if those use it as well. Raises OSError.
     """
     info = socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
     sock = udp(info[0][0], info[0][4])
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)  # at most net.core.rmem_max, but
+    room = (4 if single_port else 1) << 20
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)  # at most net.core.rmem_max, but
     with suppress(PermissionError):  # with CAP_NET_ADMIN
-        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 20)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, room)
     sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)  # with '::' for its IPv4 clients
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)

@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--workload", nargs="*", help="loads whose name contains one of these words")
     parser.add_argument("--program", action="append", default=[], metavar="NAME=PATH", help="where a server is")
     parser.add_argument("--source", default=str(ROOT), help="another checkout of Bootforge to run")
+    parser.add_argument("--nic-cuts", action="store_true", help="as if NICs cut segments: veth does, on arrival")
     asked = parser.parse_args()
     half = HALVES[asked.half]
     paths = dict(pair.split("=", 1) for pair in asked.program)
@@ -111,7 +112,7 @@ def main() -> None:
         for name, size in half.SIZES.items():
             (root / name).write_bytes(random.Random(size).randbytes(size))
         os.environ.update(environment(BOOTFORGE_LOADERS=str(root), PYTHONPATH=asked.source))
-        lab = stack.enter_context(Lab(len(contestants)))
+        lab = stack.enter_context(Lab(len(contestants), asked.nic_cuts))
         servers = []
         for number, one in enumerate(contestants):
             command = " ".join([paths.get(one.name, one.command.split()[0]), *one.command.split()[1:]])
@@ -127,7 +128,9 @@ def main() -> None:
                         samples[server.contestant.name, workload.name].append(sample)
             loads.append(os.getloadavg()[0])
     print(f"{platform.release()}, {os.cpu_count()} processors, Python {platform.python_version()}; ", end="")
-    print(f"{asked.rounds} rounds; load {min(loads):.1f} to {max(loads):.1f}")
+    print(
+        f"{asked.rounds} rounds; load {min(loads):.1f} to {max(loads):.1f}; segments are cut by the {'NIC' if asked.nic_cuts else 'kernel'}"
+    )
     for peer, beside in {(goal.peer, goal.beside) for goal in half.GOALS}:
         found = samples.get((peer, beside))
         base = statistics.median(sample.per_gib for sample in found) if found else float("nan")

@@ -2,7 +2,7 @@
 CPU and memory of everything that a server is.
 
 The namespaces are joined by a veth pair with an MTU of 1500, where the sender's kernel cuts what was handed to it for
-segmentation (tx-udp-segmentation off), as it does for a NIC that cannot. Nothing leaves them.
+segmentation (tx-udp-segmentation off), as it does for a NIC that cannot, unless that is asked for. Nothing leaves them.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class Outcome(NamedTuple):
 class Lab:
     """Two namespaces for as long as it is entered."""
 
-    def __init__(self, addresses: int) -> None:
+    def __init__(self, addresses: int, nic_cuts: bool) -> None:
+        self.nic_cuts = nic_cuts
         tag = os.getpid() % 100_000
         self.servers, self.clients = f"storm{tag}s", f"storm{tag}c"
         self.addresses = [f"10.99.0.{n + 1}" for n in range(addresses)]
@@ -82,7 +83,12 @@ class Lab:
             _ip("-n", client, "address", "add", "10.99.0.250/24", "dev", "storm0")
             for namespace in (server, client):
                 _ip("-n", namespace, "link", "set", "storm0", "up", "mtu", "1500")
-            _run("ip", "netns", "exec", server, "ethtool", "-K", "storm0", "tx-udp-segmentation", "off")
+            cut = "on" if self.nic_cuts else "off"
+            _run("ip", "netns", "exec", server, "ethtool", "-K", "storm0", "tx-udp-segmentation", cut)
+            # What arrives is dealt with by the processor of the load, as in another machine.
+            mask = f"{1 << _cpus()[-1]:x}"
+            queue = "/sys/class/net/storm0/queues/rx-0/rps_cpus"
+            _run("ip", "netns", "exec", client, "sh", "-c", f"echo {mask} >{queue}")
         except BaseException:
             self.__exit__()
             raise
@@ -94,8 +100,7 @@ class Lab:
 
     def inside(self, namespace: str, cpu: int, argv: list[str]) -> list[str]:
         """The command in a namespace and on one processor of its own, where there are two."""
-        cpus = sorted(os.sched_getaffinity(0))
-        pinned = ["taskset", "--cpu-list", str(cpus[cpu])] if len(cpus) > 1 else []
+        pinned = ["taskset", "--cpu-list", str(_cpus()[cpu])] if len(_cpus()) > 1 else []
         return ["ip", "netns", "exec", namespace, *pinned, *argv]
 
 
@@ -109,6 +114,9 @@ class Server:
         filled = [word.format(address=address, root=root, state=state) for word in words]
         program = filled[0] if "/" in filled[0] else shutil.which(filled[0], path=SYSTEM_PATH) or filled[0]
         self._argv = lab.inside(lab.servers, 0, [program, *filled[1:]])
+        self._group = _new_group(f"{lab.servers}-{contestant.name}")
+        if self._group:
+            self._argv = ["sh", "-c", f'echo $$ >{self._group}/cgroup.procs && exec "$@"', "sh", *self._argv]
         self.log = state / "log"
         self.start()
 
@@ -126,6 +134,9 @@ class Server:
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+        if self._group:
+            with suppress(OSError):
+                self._group.rmdir()
 
     def tree(self) -> list[int]:
         """The process and all its descendants."""
@@ -137,7 +148,10 @@ class Server:
         return found
 
     def cpu(self) -> float:
-        """Seconds of CPU so far: of the tree, and of what it has waited for."""
+        """Seconds of CPU so far: of all processes that it has or had, by a control group of its own. Without those,
+        of the tree and what it has waited for, which tftpd-hpa does not do."""
+        if self._group:
+            return int((self._group / "cpu.stat").read_text().split()[1]) / 1e6
         ticks = 0
         for pid in self.tree():
             with suppress(OSError):
@@ -191,6 +205,23 @@ class Peak:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+
+
+def _cpus() -> list[int]:
+    """The processors that may be used, two at the most."""
+    return sorted(os.sched_getaffinity(0))[:2]
+
+
+def _new_group(name: str) -> Path | None:
+    """A control group (version 2) to count CPU with; None where that is not to be had."""
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, mount, kind, *_ = line.split()
+        if kind == "cgroup2":
+            with suppress(OSError):
+                group = Path(mount, name)
+                group.mkdir()
+                return group
+    return None
 
 
 def _ip(*arguments: str) -> None:

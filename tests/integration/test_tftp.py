@@ -47,7 +47,7 @@ def lookup(name):
         raise RuntimeError("no such store")
     return root / name if name in os.listdir(root) else None
 
-sock = tftp_wire.bind(address, 0)
+sock = tftp_wire.bind(address, 0, single_port=single_port)
 print(sock.getsockname()[1], flush=True)
 tftp.run(sock, lookup, single_port=single_port)
 """
