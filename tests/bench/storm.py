@@ -6,7 +6,8 @@ As root, with iproute2, ethtool and those of the other servers that are installe
 each at an address of its own; in every round each load is given to each of them in turn, so that other work on the
 machine hits all alike. Servers have one processor, the load another. What is printed are medians of the rounds: CPU
 seconds (user and system, of all processes of a server) per GiB that arrived and was right, MB/s, transfers that failed,
-packets that clients had to repeat after a second, and the peak of memory. What counts are the ratios.
+packets that clients had to repeat after a second, and the peak of memory (of all processes, and of those that do this
+work). What counts are the ratios.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,7 +44,7 @@ class Sample:
     """One load on one server."""
 
     def __init__(self, outcome: Outcome, cpu: float, peak: Peak, survived: bool) -> None:
-        self.outcome, self.rss, self.pss, self.survived = outcome, peak.rss, peak.pss, survived
+        self.outcome, self.memory, self.survived = outcome, peak.memory, survived
         self.per_gib = cpu / (outcome.bytes / 2**30) if outcome.bytes and survived else float("nan")
         self.rate = outcome.bytes / outcome.seconds / 1e6 if outcome.seconds else 0.0
 
@@ -66,19 +68,19 @@ def measure(lab: Lab, server: Server, workload: Workload, root: Path) -> Sample 
 
 def table(workload: str, samples: Samples, base: float) -> None:
     print(f"\n{workload}")
-    head = ("", "CPU s/GiB", "ratio", "MB/s", "failed", "repeated", "PSS MiB", "RSS MiB")
-    print("  {:18}{:>10}{:>7}{:>8}{:>8}{:>9}{:>9}{:>9}".format(*head))
+    head = ("", "CPU s/GiB", "ratio", "MB/s", "failed", "repeated", "RSS MiB", "PSS MiB", "of which")
+    print("  {:18}{:>10}{:>7}{:>8}{:>8}{:>9}{:>9}{:>9}{:>10}".format(*head))
     for (name, _), some in ((key, some) for key, some in samples.items() if key[1] == workload):
         cpu = statistics.median(sample.per_gib for sample in some)
         rate = statistics.median(sample.rate for sample in some)
         failed = sum(sample.outcome.failed for sample in some)
         timeouts = sum(sample.outcome.timeouts for sample in some)
-        pss, rss = max(sample.pss for sample in some), max(sample.rss for sample in some)
+        rss, pss, process = map(max, *(sample.memory for sample in some), (0.0, 0.0, 0.0))
         notes = {note for sample in some for note in (sample.outcome.notes, *sample.outcome.errors) if note}
         notes |= {"THE SERVER DIED"} if not all(sample.survived for sample in some) else set()
         print(
-            f"  {name:18}{cpu:10.2f}{cpu / base:7.2f}{rate:8.0f}{failed:8}{timeouts:9}{pss:9.1f}{rss:9.1f}"
-            f"  {'; '.join(sorted(notes)[:3])}"
+            f"  {name:18}{cpu:10.2f}{cpu / base:7.2f}{rate:8.0f}{failed:8}{timeouts:9}{rss:9.1f}{pss:9.1f}"
+            f"{process:10.1f}  {'; '.join(sorted(notes)[:3])}"
         )
 
 
@@ -94,7 +96,7 @@ def main() -> None:
     asked = parser.parse_args()
     half = HALVES[asked.half]
     paths = dict(pair.split("=", 1) for pair in asked.program)
-    everyone = (Contestant("bootforge", sys.executable, BOOTFORGE), *half.CONTESTANTS)
+    everyone = (Contestant("bootforge", sys.executable, BOOTFORGE, half.PROCESS), *half.CONTESTANTS)
     contestants = [
         one
         for one in everyone
@@ -116,9 +118,7 @@ def main() -> None:
         servers = []
         for number, one in enumerate(contestants):
             command = " ".join([paths.get(one.name, one.command.split()[0]), *one.command.split()[1:]])
-            server = Server(
-                lab, Contestant(one.name, one.program, command), lab.addresses[number], root, Path(scratch, one.name)
-            )
+            server = Server(lab, replace(one, command=command), lab.addresses[number], root, Path(scratch, one.name))
             stack.callback(server.stop)
             servers.append(server)
         for number in range(asked.rounds):
@@ -129,7 +129,8 @@ def main() -> None:
             loads.append(os.getloadavg()[0])
     print(f"{platform.release()}, {os.cpu_count()} processors, Python {platform.python_version()}; ", end="")
     print(
-        f"{asked.rounds} rounds; load {min(loads):.1f} to {max(loads):.1f}; segments are cut by the {'NIC' if asked.nic_cuts else 'kernel'}"
+        f"{asked.rounds} rounds; load {min(loads):.1f} to {max(loads):.1f}; "
+        f"segments are cut by the {'NIC' if asked.nic_cuts else 'kernel'}"
     )
     for peer, beside in {(goal.peer, goal.beside) for goal in half.GOALS}:
         found = samples.get((peer, beside))

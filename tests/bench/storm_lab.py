@@ -20,16 +20,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+CLIENTS = [f"10.99.0.{n}" for n in range(200, 240)]
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A server; ``command`` is filled with {address}, {root} (its files) and {state} (a directory of its own)."""
+    """A server; ``command`` is filled with {address}, {root} (its files) and {state} (a directory of its own).
+    ``process`` is the name of those of its processes that do the work, where others have other work."""
 
     name: str
     program: str
     command: str
+    process: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,14 @@ class Outcome(NamedTuple):
     errors: list[str]
 
 
+class Memory(NamedTuple):
+    """MiB: resident, the same with shared pages divided among those who share them, and that of ``process``."""
+
+    rss: float = 0.0
+    pss: float = 0.0
+    process: float = 0.0
+
+
 class Lab:
     """Two namespaces for as long as it is entered."""
 
@@ -80,7 +91,8 @@ class Lab:
             _ip("-n", server, "link", "add", "storm0", "type", "veth", "peer", "name", "storm0", "netns", client)
             for address in self.addresses:
                 _ip("-n", server, "address", "add", f"{address}/24", "dev", "storm0")
-            _ip("-n", client, "address", "add", "10.99.0.250/24", "dev", "storm0")
+            for address in CLIENTS:
+                _ip("-n", client, "address", "add", f"{address}/24", "dev", "storm0")
             for namespace in (server, client):
                 _ip("-n", namespace, "link", "set", "storm0", "up", "mtu", "1500")
             cut = "on" if self.nic_cuts else "off"
@@ -159,17 +171,17 @@ class Server:
                 ticks += sum(map(int, fields[11:15]))
         return ticks / _TICK
 
-    def memory(self) -> tuple[float, float]:
-        """RSS and PSS of the tree, in MiB."""
-        rss = pss = 0
+    def memory(self) -> Memory:
+        """What it holds now."""
+        rss = pss = own = 0
         for pid in self.tree():
             with suppress(OSError):
-                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                    if line.startswith("Rss:"):
-                        rss += int(line.split()[1])
-                    elif line.startswith("Pss:"):
-                        pss += int(line.split()[1])
-        return rss / 1024, pss / 1024
+                name = Path(f"/proc/{pid}/comm").read_text().strip()
+                fields = Path(f"/proc/{pid}/smaps_rollup").read_text().split()
+                size = int(fields[fields.index("Pss:") + 1])
+                rss, pss = rss + int(fields[fields.index("Rss:") + 1]), pss + size
+                own += size if name == (self.contestant.process or name) else 0
+        return Memory(rss / 1024, pss / 1024, own / 1024)
 
     def settle(self) -> float:
         """Waits until it is idle (10 s at most); its CPU seconds then."""
@@ -183,18 +195,17 @@ class Server:
 
 
 class Peak:
-    """The largest PSS, with its RSS, of a server while it is entered: looked at twice a second."""
+    """The most memory of a server while it is entered: looked at twice a second."""
 
     def __init__(self, server: Server) -> None:
-        self.server, self.rss, self.pss = server, 0.0, 0.0
+        self.server, self.memory = server, Memory()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
     def _watch(self) -> None:
         while True:
-            rss, pss = self.server.memory()
-            if pss > self.pss:
-                self.rss, self.pss = rss, pss
+            now = self.server.memory()
+            self.memory = Memory(*map(max, now, self.memory))
             if self._stop.wait(0.5):
                 return
 

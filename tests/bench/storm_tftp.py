@@ -10,6 +10,7 @@ those, and prints one JSON object. It knows nothing of the server but its addres
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import resource
 import select
@@ -18,12 +19,13 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench.storm_lab import Contestant, Goal, Outcome, Workload
+from tests.bench.storm_lab import CLIENTS, Contestant, Goal, Outcome, Workload
 
 PATIENCE, TRIES = 1.0, 8
 SMALL, LARGE = "undionly.kpxe", "snponly.efi"
 """Names that Bootforge serves; the files behind them are made for the run."""
 SIZES = {SMALL: 1 << 20, LARGE: 100_000_000}
+PROCESS = "bootforge-tftp"
 _MODULE = ("-m", "tests.bench.storm_tftp")
 
 CONTESTANTS = (
@@ -60,8 +62,8 @@ class NoWindow(Exception):
 class Reader:
     """Fetches ``name`` again and again, as often as ``load`` has transfers left."""
 
-    def __init__(self, load: Load) -> None:
-        self.load = load
+    def __init__(self, load: Load, address: str) -> None:
+        self.load, self.address = load, address
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.begin()
 
@@ -70,7 +72,7 @@ class Reader:
         self.sock.close()
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self.sock.bind(("0.0.0.0", 0))
+        self.sock.bind((self.address, 0))
         self.got, self.unacknowledged, self.tries = 0, 0, 0
         self.connected = False
         self.packet = self.load.request
@@ -169,8 +171,8 @@ class Load:
     def run(self, readers: int, transfers: int, limit: float) -> Outcome:
         start = now = time.monotonic()
         epoll, by_fd, left = select.epoll(), {}, transfers - readers
-        for _ in range(readers):
-            reader = Reader(self)
+        for address in itertools.islice(itertools.cycle(CLIENTS), readers):
+            reader = Reader(self, address)
             epoll.register(reader.sock, select.EPOLLIN)
             by_fd[reader.sock.fileno()] = reader
         scan = now + 0.1

@@ -67,6 +67,7 @@ class Server:
     numbers = itertools.count()
 
     def __init__(self, root: Path, address: str = "0.0.0.0", **settings: float) -> None:
+        self.single_port = bool(settings.get("single_port"))
         self.stderr = root.parent / f"{next(self.numbers)}.log"
         with self.stderr.open("w") as log:
             self.process = subprocess.Popen(
@@ -239,9 +240,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def server(root: Path) -> Iterator[Server]:
-    with Server(root, LINES_REFUSED=100_000) as server:
+@pytest.fixture(scope="module", params=["own-ports", "single-port"])
+def server(root: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    with Server(root, LINES_REFUSED=100_000, single_port=request.param == "single-port") as server:
         yield server
 
 
