@@ -25,7 +25,7 @@ from tftpy import TftpClient
 
 from bootforge.serve import tftp, tftp_files, tftp_line, tftp_transfer, tftp_wire
 from tests.integration.tftp_fuzz import LossyLink, hostile
-from tests.support import need
+from tests.support import ROOT, need
 
 SIZES = (0, 1, 511, 512, 513, 3 * 1468, (1 << 20) + 17)
 
@@ -446,6 +446,9 @@ def test_writes_are_refused(client: Client, root: Path, name: str) -> None:
         ("", 1),
         ("..", 1),
         ("../../etc/passwd", 1),
+        ("..%2fsmall", 1),
+        ("small%00", 1),
+        ("directory/../small", 1),
         ("/etc/passwd", 1),
         ("größe", 1),
         ("x" * 1400, 1),
@@ -546,15 +549,16 @@ def test_a_lost_packet_after_a_long_silence_is_resent_soon(root: Path) -> None:
         assert time.monotonic() - start < 0.8
 
 
+@pytest.mark.parametrize("single_port", [False, True])
 @pytest.mark.parametrize("window", [1, 16])
-def test_two_percent_loss_both_ways(root: Path, window: int) -> None:
+def test_two_percent_loss_both_ways(root: Path, window: int, single_port: bool) -> None:
     def get(port: int) -> tuple[bytes, float]:
         start = time.monotonic()
         with Client(port) as client:
             return client.fetch("66560", "blksize", 1468, "windowsize", window, patience=0.3), time.monotonic() - start
 
-    readers = 60
-    with Server(root, RESEND_AFTER=0.2) as server, LossyLink(server.port, 0.02, seed=window) as link:
+    readers = 100
+    with Server(root, single_port=single_port) as server, LossyLink(server.port, 0.02, seed=window) as link:
         with ThreadPoolExecutor(20) as pool:
             results = list(pool.map(get, [link.port] * readers))
         assert {content for content, _ in results} == {(root / "66560").read_bytes()}
@@ -567,16 +571,17 @@ def test_two_percent_loss_both_ways(root: Path, window: int) -> None:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2"])
-def test_replies_come_from_the_address_that_was_asked(client: Client, address: str) -> None:
-    client.server = (address, client.server[1])
+def test_replies_come_from_the_address_that_was_asked(server: Server, client: Client, address: str) -> None:
+    client.server = (address, server.port)
     for name, options in (("small", ()), ("small", ("tsize", 0)), ("missing", ())):
         client.ask(name, *options)
         assert client.recv()
-        assert client.tid and client.tid[0] == address and client.tid[1] != client.server[1]
+        assert client.tid and client.tid[0] == address and (client.tid[1] == server.port) == server.single_port
 
 
-def test_both_families_on_one_socket(root: Path) -> None:
-    with Server(root, "::") as server:
+@pytest.mark.parametrize("single_port", [False, True])
+def test_both_families_on_one_socket(root: Path, single_port: bool) -> None:
+    with Server(root, "::", single_port=single_port) as server:
         for address in ("::1", "127.0.0.1", "127.0.0.2"):
             with Client(server.port, address) as client:
                 assert client.fetch("66560", "blksize", 1468, "windowsize", 8) == (root / "66560").read_bytes()
@@ -651,6 +656,8 @@ def test_a_client_that_left_frees_its_transfer_at_once(server: Server) -> None:
             client.oack()
             client.ack(0)
     assert until(lambda: server.descriptors() <= before)
+    if server.single_port:  # no socket that the kernel could tell that nobody is there
+        return
     with Client(server.port) as client:  # it has everything, but its last ACK is never sent
         client.ask("file1")
         assert client.block() == 1
@@ -744,6 +751,26 @@ def test_a_file_that_is_replaced_is_sent_as_it_was_opened(client: Client, root: 
     assert start + rest(client)[0] == content
 
 
+def test_the_cache_of_many_readers_is_bounded(root: Path) -> None:
+    with (root / "large").open("wb") as file:
+        file.truncate(300 << 20)
+    clients = []
+    with Server(root, CACHE_BYTES=1 << 20) as server:
+        before = server.resident_kib()
+        for number in range(40):  # readers far apart, each of whom holds a chunk
+            client = Client(server.port)
+            clients.append(client)
+            client.ask("large", "blksize", 1468, "windowsize", 64)
+            client.oack()
+            for block in range(0, 64 * 3 * number + 1, 64):
+                client.ack(block)
+                for _ in range(64):
+                    assert client.recv()
+        assert server.resident_kib() - before < 1024 + 40 * 96 + 2048
+    for client in clients:
+        client.sock.close()
+
+
 def test_a_large_file_is_not_held_in_memory(root: Path) -> None:
     with (root / "large").open("wb") as file:
         file.truncate(300 << 20)
@@ -785,12 +812,49 @@ def test_a_full_send_buffer_is_waited_for(root: Path, monkeypatch: pytest.Monkey
         assert [client.block() for _ in range(6)] == [1, 2, 3, 4, 1, 2]  # and still works
 
 
+def test_the_kernel_cuts_a_window_into_packets(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counting(socket.socket):
+        sends: list[int] = []
+
+        def send(self, data: bytes, flags: int = 0) -> int:
+            Counting.sends.append(len(data))
+            return super().send(data, flags)
+
+    plain = tftp_wire.udp
+    monkeypatch.setattr(tftp_line, "udp", lambda *where: Counting(fileno=plain(*where).detach()))
+    with in_a_thread(root.joinpath) as (sock, _, _), Client(sock.getsockname()[1]) as client:
+        assert client.fetch("66560", "blksize", 1468, "windowsize", 16) == (root / "66560").read_bytes()
+    assert Counting.sends[1:3] == [16 * 1472, 16 * 1472] and len(Counting.sends) == 4
+
+
+@pytest.mark.parametrize("single_port", [False, True])
+def test_blocks_larger_than_the_mtu_are_fragmented(root: Path, tmp_path: Path, single_port: bool) -> None:
+    """No kernel cuts into what it would have to fragment: it refuses, and gets block by block."""
+    need("atftp", "unshare", "ip")
+    settings = json.dumps({"single_port": single_port})
+    script = """
+        ip link set lo up mtu 1500
+        "$1" -c "$2" "$3" 127.0.0.1 "$4" >port & server=$!
+        until [ -s port ]; do sleep 0.1; done
+        atftp --option "blksize 4000" --option "windowsize 8" --get -r 66560 -l got 127.0.0.1 "$(cat port)"; status=$?
+        kill $server; wait $server; exit $status
+    """
+    command = ["unshare", "--net", "sh", "-c", script, "sh", sys.executable, SERVER, str(root), settings]
+    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60)
+    if done.returncode == 1 and os.geteuid():
+        pytest.skip("no network namespace without root")
+    assert done.returncode == 0
+    assert (tmp_path / "got").read_bytes() == (root / "66560").read_bytes()
+
+
 # The process
 
 
-def test_hostile_datagrams(root: Path) -> None:
+@pytest.mark.parametrize("single_port", [False, True])
+def test_hostile_datagrams(root: Path, single_port: bool) -> None:
     count, before_root = 10_000, sorted(path.name for path in root.iterdir())
-    with Server(root, RESEND_AFTER=0.05, LONGEST_WAIT=0.1, GIVE_UP=0.3, LOG_PERIOD=2) as server:
+    settings = {"RESEND_AFTER": 0.05, "LONGEST_WAIT": 0.1, "GIVE_UP": 0.3, "LOG_PERIOD": 2, "single_port": single_port}
+    with Server(root, **settings) as server:
         with Client(server.port) as client:
             client.fetch("66560")
         descriptors, resident = server.descriptors(), server.resident_kib()
@@ -819,8 +883,9 @@ def test_hostile_datagrams(root: Path) -> None:
     assert sorted(path.name for path in root.iterdir()) == before_root
 
 
-def test_sigterm_finishes_the_transfer_and_exits(root: Path) -> None:
-    with Server(root) as server, Client(server.port) as client, Client(server.port) as late:
+@pytest.mark.parametrize("single_port", [False, True])
+def test_sigterm_finishes_the_transfer_and_exits(root: Path, single_port: bool) -> None:
+    with Server(root, single_port=single_port) as server, Client(server.port) as client, Client(server.port) as late:
         start = half_way(client, "66560")
         server.process.send_signal(signal.SIGTERM)
         assert not until(lambda: server.process.poll() is not None, 0.3)
