@@ -831,7 +831,7 @@ def test_the_kernel_cuts_a_window_into_packets(root: Path, monkeypatch: pytest.M
 def test_blocks_larger_than_the_mtu_are_fragmented(root: Path, tmp_path: Path, single_port: bool) -> None:
     """No kernel cuts into what it would have to fragment: it refuses, and gets block by block."""
     need("atftp", "unshare", "ip")
-    settings = json.dumps({"single_port": single_port})
+    settings = json.dumps({"single_port": single_port, "RESEND_AFTER": 60, "RESEND_LEAST": 60})  # at once, not in time
     script = """
         ip link set lo up mtu 1500
         "$1" -c "$2" "$3" 127.0.0.1 "$4" >port & server=$!
