@@ -82,7 +82,10 @@ class Cache:
         if chunk := self._chunks.get(key):
             self._chunks.move_to_end(key)
             return chunk
-        chunk = self._chunks[key] = file.read(index)
+        chunk = file.read(index)
+        if file.users == 1:  # nobody to share it with
+            return chunk
+        self._chunks[key] = chunk
         file.cached.add(index)
         self.bytes += len(chunk)
         while self.bytes > CACHE_BYTES:

@@ -90,16 +90,17 @@ class Reader:
                     packet = sock.recv(65536)
                 else:
                     packet, sender = sock.recvfrom(65536)
+                    if packet[1] == 5:
+                        load.errors.add(packet[4:-1].decode("latin-1"))
+                    if packet[1] != 6:  # of a transfer that had this port before
+                        continue
                     sock.connect(sender)
                     self.connected = True
-                    if packet[1] == 6:
-                        if window > 1 and b"windowsize\0" not in packet.lower():
-                            raise NoWindow
-                        self.acknowledge()
-                        self.deadline, self.tries = now + PATIENCE, 0
-                        continue
-                    if packet[1] == 3:
+                    if window > 1 and b"windowsize\0" not in packet.lower():
                         raise NoWindow
+                    self.acknowledge()
+                    self.deadline, self.tries = now + PATIENCE, 0
+                    continue
             except BlockingIOError:
                 return False
             except OSError:

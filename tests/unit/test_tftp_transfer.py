@@ -274,11 +274,15 @@ def test_the_cache_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "file").write_bytes(os.urandom(1_000_000))
     cache = Cache()
     file = cache.take(*open_file(tmp_path / "file", False), 1468)
+    assert file.chunk(0) == file.chunk(0) and cache.bytes == 0  # one reader alone needs none
+    file.users += 1
     first = file.chunk(0)
+    assert file.chunk(0) is first
     for index in range(1, 20):
         file.chunk(index)
         assert cache.bytes <= 200_000
     assert file.chunk(0) is not first and file.chunk(0) == first
+    file.release()
     file.release()
     assert cache.bytes == 0
 
@@ -288,6 +292,7 @@ def test_a_changed_file_is_refused_and_a_new_request_gets_the_new_one(tmp_path: 
     path.write_bytes(bytes(1_000_000))
     cache = Cache()
     old = cache.take(*open_file(path, False), 1468)
+    assert cache.take(*open_file(path, False), 1468) is old
     old.chunk(0)
     with path.open("ab") as file:
         file.write(b"more")
