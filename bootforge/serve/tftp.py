@@ -135,13 +135,18 @@ class TftpServer:
         if loop.now >= self._next_tick:
             self._next_tick = loop.now + TICK
             for transfer in [one for one in self._live.values() if one.deadline <= loop.now]:
-                try:
-                    transfer.on_deadline()
-                except Exception:
-                    log.exception("tftp: a fault of this server")
-                    transfer.end("failed: a fault of this server")
+                self._guard(transfer, transfer.on_deadline)
             self._say.tick(loop.now)
             self._grumble.tick(loop.now)
+
+    def _guard(self, transfer: Transfer, call: Callable[..., None], *arguments: object) -> None:
+        """Call; what it raises ends that transfer alone."""
+        try:
+            call(*arguments)
+        except Exception:
+            log.exception("tftp: a fault of this server")
+            if self._live.get(transfer.peer) is transfer:
+                transfer.end("failed: a fault of this server")
 
     def _on_event(self, event: int) -> None:
         if event != WRITE:
@@ -156,7 +161,7 @@ class TftpServer:
             except OSError:  # as a rule: there are no more
                 return
             if self._shared and datagram[:2] != b"\0\1" and (live := self._live.get(peer)):
-                live.receive(datagram)
+                self._guard(live, live.receive, datagram)
                 continue
             if self._draining:
                 continue
@@ -181,6 +186,8 @@ class TftpServer:
                     line.close()
         except OSError as error:  # no descriptors left, or a peer that cannot be answered: silence
             self._grumble(f"{who}: not served: {error}")
+        except Exception as error:
+            self._grumble(f"{who}: a fault of this server: {error!r}")
 
     def _line(self, local: Address, peer: Address) -> Line:
         if self._shared:

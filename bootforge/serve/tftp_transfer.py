@@ -20,7 +20,7 @@ from bootforge.serve.tftp_wire import UNDEFINED, Address, Refused, Request, erro
 RESEND_AFTER, RESEND_LEAST, LONGEST_WAIT, RESENDS, GIVE_UP = 1.0, 0.2, 16.0, 5, 45.0  # seconds, but for RESENDS
 TURN_BYTES = 128 << 10  # sent to one client before the others have their turn
 SEND_BYTES = 65000  # in one datagram, whatever it is cut into
-SEGMENTS = 64  # UDP_MAX_SEGMENTS of Linux before 6.9
+SEGMENTS = 64  # UDP_MAX_SEGMENTS of Linux; newer ones take 128
 SMALLEST_SEGMENT = 512  # bytes: an OACK or ERROR stays whole
 _UNSEGMENTED = {errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.EOPNOTSUPP, errno.ENOPROTOOPT}
 """How kernels refuse to cut a datagram: blocks larger than the path's MTU, no checksums by the NIC, IPsec."""

@@ -91,12 +91,19 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="contestants by name")
     parser.add_argument("--workload", nargs="*", help="loads whose name contains one of these words")
     parser.add_argument("--program", action="append", default=[], metavar="NAME=PATH", help="where a server is")
-    parser.add_argument("--source", default=str(ROOT), help="another checkout of Bootforge to run")
+    parser.add_argument("--before", metavar="PATH", help="another checkout of Bootforge, a contestant as well")
     parser.add_argument("--nic-cuts", action="store_true", help="as if NICs cut segments: veth does, on arrival")
     asked = parser.parse_args()
     half = HALVES[asked.half]
     paths = dict(pair.split("=", 1) for pair in asked.program)
-    everyone = (Contestant("bootforge", sys.executable, BOOTFORGE, half.PROCESS), *half.CONTESTANTS)
+    ours = [
+        Contestant(name, sys.executable, f"{BOOTFORGE} {options}", half.PROCESS)
+        for name, options in half.VARIANTS.items()
+    ]
+    if asked.before:
+        command = f"env --chdir={asked.before} {BOOTFORGE}"
+        ours.append(Contestant("before", sys.executable, command, half.PROCESS))
+    everyone = (*ours, *half.CONTESTANTS)
     contestants = [
         one
         for one in everyone
@@ -113,7 +120,7 @@ def main() -> None:
         root.mkdir()
         for name, size in half.SIZES.items():
             (root / name).write_bytes(random.Random(size).randbytes(size))
-        os.environ.update(environment(BOOTFORGE_LOADERS=str(root), PYTHONPATH=asked.source))
+        os.environ.update(environment(BOOTFORGE_LOADERS=str(root)))
         lab = stack.enter_context(Lab(len(contestants), asked.nic_cuts))
         servers = []
         for number, one in enumerate(contestants):

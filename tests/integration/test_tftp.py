@@ -106,11 +106,13 @@ class Server:
 
 
 @contextmanager
-def in_a_thread(lookup: tftp.Lookup, drain: float = 5) -> Iterator[tuple[socket.socket, list[str], Callable[[], None]]]:
+def in_a_thread(
+    lookup: tftp.Lookup, drain: float = 5, single_port: bool = False
+) -> Iterator[tuple[socket.socket, list[str], Callable[[], None]]]:
     """A server inside this process: its socket, its log lines, and a function that stops it."""
     lines: list[str] = []
     with tftp_wire.bind("127.0.0.1", 0) as sock:
-        server = tftp.TftpServer(sock, lookup, lines.append, drain=drain)
+        server = tftp.TftpServer(sock, lookup, lines.append, drain=drain, single_port=single_port)
         thread = threading.Thread(target=server.serve)
         thread.start()
 
@@ -845,6 +847,33 @@ def test_blocks_larger_than_the_mtu_are_fragmented(root: Path, tmp_path: Path, s
         pytest.skip("no network namespace without root")
     assert done.returncode == 0
     assert (tmp_path / "got").read_bytes() == (root / "66560").read_bytes()
+
+
+@pytest.mark.parametrize("where", ["open_file", "_on_ack", "on_deadline"])
+@pytest.mark.parametrize("single_port", [False, True])
+def test_a_fault_of_ours_ends_one_transfer_at_most(
+    root: Path, monkeypatch: pytest.MonkeyPatch, where: str, single_port: bool
+) -> None:
+    owner = tftp if where == "open_file" else tftp_transfer.Transfer
+    right = getattr(owner, where)
+
+    def wrong(*arguments: object) -> object:
+        if arguments[0] == root / "small" or getattr(arguments[0], "_last", 0) == 3000 // 512 + 1:
+            raise RuntimeError("a fault")
+        return right(*arguments)
+
+    monkeypatch.setattr(owner, where, wrong)
+    monkeypatch.setattr(tftp_transfer, "RESEND_AFTER", 0.05)
+    with in_a_thread(root.joinpath, single_port=single_port) as (sock, _, _), Client(sock.getsockname()[1]) as client:
+        for _ in range(2):
+            client.ask("small")
+            client.recv(0.2)
+            if client.tid:
+                client.ack(1)
+            client.recv(0.2)
+        for _ in range(2):
+            with Client(sock.getsockname()[1]) as other:
+                assert other.fetch("66560") == (root / "66560").read_bytes()
 
 
 # The process
