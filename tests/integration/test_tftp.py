@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import random
+import resource
 import signal
 import socket
 import statistics
@@ -16,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -263,7 +264,7 @@ def atftp(*options: str) -> Callable[[int, str, Path], None]:
     def get(port: int, name: str, to: Path) -> None:
         need("atftp")
         command = ["atftp", *arguments, "--get", "-r", name, "-l", str(to), "127.0.0.1", str(port)]
-        subprocess.run(command, check=True, timeout=20)
+        subprocess.run(command, check=True, timeout=120)
 
     return get
 
@@ -281,7 +282,7 @@ def curl(*options: str) -> Callable[[int, str, Path], None]:
     def get(port: int, name: str, to: Path) -> None:
         need("curl")
         command = ["curl", "-sS", *options, "-o", str(to), f"tftp://127.0.0.1:{port}/{name}"]
-        subprocess.run(command, check=True, timeout=20)
+        subprocess.run(command, check=True, timeout=120)
         to.touch()  # curl writes no file for no bytes
 
     return get
@@ -335,6 +336,38 @@ def test_block_numbers_roll_over(client: Client, root: Path) -> None:
 def test_block_numbers_roll_over_in_lock_step_with_curl(server: Server, root: Path, tmp_path: Path) -> None:
     curl("--tftp-blksize", "8")(server.port, "rollover", tmp_path / "got")
     assert (tmp_path / "got").read_bytes() == (root / "rollover").read_bytes()
+
+
+@pytest.mark.parametrize("get", [atftp("blksize 1468", "windowsize 16"), curl("--tftp-blksize", "1468")])
+def test_100_mb(server: Server, root: Path, tmp_path: Path, get: Callable[[int, str, Path], None]) -> None:
+    content = random.Random(5).randbytes(100_000_000)
+    (root / "initrd").write_bytes(content)
+    get(server.port, "initrd", tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == content
+    (root / "initrd").unlink()
+
+
+def test_2000_transfers_at_once(root: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with ExitStack() as stack:
+        server = stack.enter_context(Server(root))
+        idle = server.descriptors()
+        clients = []
+        for number in range(2000):
+            client = stack.enter_context(Client(server.port, source=f"127.0.1.{number % 40 + 1}"))
+            clients.append(client)
+            client.ask("66560", "blksize", 1468, "windowsize", 16, "timeout", 60)
+            assert client.oack()
+            client.ack(0)
+        assert server.descriptors() == idle + 2001
+        for last in (16, 32, 46):
+            for client in clients:
+                assert [client.block() for _ in range((last - 1) % 16 + 1)][-1] == last
+                client.ack(last)
+        assert until(lambda: server.log().count("sent 66560 bytes") == 2000)
+        assert server.descriptors() == idle
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_many_clients_at_once(server: Server, root: Path) -> None:
