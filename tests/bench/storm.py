@@ -1,13 +1,14 @@
 """A row of racks that switches on: Bootforge beside the servers that it competes with, in one interleaved run.
 
-    python tests/bench/storm.py [tftp] [--rounds 3] [--only NAME ...] [--workload WORD ...] [--program atftpd=PATH]
+    python tests/bench/storm.py [tftp] [--rounds 3] [--only NAME ...] [--workload NAME ...] [--program atftpd=PATH]
 
-As root, with iproute2, ethtool and those of the other servers that are installed. All contestants run at the same time,
-each at an address of its own; in every round each load is given to each of them in turn, so that other work on the
-machine hits all alike. Servers have one processor, the load another. What is printed are medians of the rounds: CPU
-seconds (user and system, of all processes of a server) per GiB that arrived and was right, MB/s, transfers that failed,
+As root, with iproute2, ethtool and those of the other servers that are installed (Debian's tftpd-hpa and atftpd
+exclude each other: unpack one with dpkg-deb, and name it with --program). All contestants run at the same time, each
+at an address of its own; in every round each load is given to each of them in turn, so that other work on the machine
+hits all alike. Servers have one processor, the load another. What is printed are medians of the rounds: CPU seconds
+(user and system, of all processes of a server) per GiB that arrived and was right, MB/s, transfers that failed,
 packets that clients had to repeat after a second, and the peak of memory (of all processes, and of those that do this
-work). What counts are the ratios.
+work). What counts are the ratios. The exit code is 1 when a goal is missed.
 """
 
 from __future__ import annotations
@@ -52,10 +53,10 @@ class Sample:
 Samples = dict[tuple[str, str], list[Sample]]
 
 
-def measure(lab: Lab, server: Server, workload: Workload, root: Path) -> Sample | None:
+def measure(lab: Lab, server: Server, workload: Workload, root: Path, share: str) -> Sample | None:
     """None when the server has not what the load asks for."""
     before = server.settle()
-    argv = lab.inside(lab.clients, 1, [sys.executable, *workload.client, server.address, str(root)])
+    argv = lab.inside(lab.clients, 1, [sys.executable, *workload.client, server.address, str(root), "--share", share])
     with Peak(server) as peak:
         done = subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True)
     said = json.loads(done.stdout)
@@ -89,9 +90,10 @@ def main() -> None:
     parser.add_argument("half", nargs="?", choices=sorted(HALVES), default="tftp")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", help="contestants by name")
-    parser.add_argument("--workload", nargs="*", help="loads whose name contains one of these words")
+    parser.add_argument("--workload", nargs="*", help="loads by name")
     parser.add_argument("--program", action="append", default=[], metavar="NAME=PATH", help="where a server is")
     parser.add_argument("--before", metavar="PATH", help="another checkout of Bootforge, a contestant as well")
+    parser.add_argument("--share", default="1", help="of the transfers of each load, for a quick look")
     parser.add_argument("--nic-cuts", action="store_true", help="as if NICs cut segments: veth does, on arrival")
     asked = parser.parse_args()
     half = HALVES[asked.half]
@@ -110,9 +112,7 @@ def main() -> None:
         if (not asked.only or one.name in asked.only)
         and (paths.get(one.name) or shutil.which(one.program, path=SYSTEM_PATH))
     ]
-    workloads = [
-        one for one in half.WORKLOADS if not asked.workload or any(word in one.name for word in asked.workload)
-    ]
+    workloads = [one for one in half.WORKLOADS if not asked.workload or one.name in asked.workload]
     samples: Samples = defaultdict(list)
     loads = [os.getloadavg()[0]]
     with tempfile.TemporaryDirectory(prefix="storm") as scratch, ExitStack() as stack:
@@ -131,7 +131,7 @@ def main() -> None:
         for number in range(asked.rounds):
             for workload in workloads:
                 for server in servers[number % len(servers) :] + servers[: number % len(servers)]:
-                    if sample := measure(lab, server, workload, root):
+                    if sample := measure(lab, server, workload, root, asked.share):
                         samples[server.contestant.name, workload.name].append(sample)
             loads.append(os.getloadavg()[0])
     print(f"{platform.release()}, {os.cpu_count()} processors, Python {platform.python_version()}; ", end="")
@@ -139,6 +139,7 @@ def main() -> None:
         f"{asked.rounds} rounds; load {min(loads):.1f} to {max(loads):.1f}; "
         f"segments are cut by the {'NIC' if asked.nic_cuts else 'kernel'}"
     )
+    missed = False
     for peer, beside in {(goal.peer, goal.beside) for goal in half.GOALS}:
         found = samples.get((peer, beside))
         base = statistics.median(sample.per_gib for sample in found) if found else float("nan")
@@ -150,7 +151,9 @@ def main() -> None:
             if mine := samples.get(("bootforge", goal.workload)):
                 ratio = statistics.median(sample.per_gib for sample in mine) / base
                 verdict = "met" if ratio <= goal.limit else "MISSED"
+                missed |= verdict != "met"
                 print(f"  {goal.workload}: {ratio:.2f} of {goal.peer}, at most {goal.limit}: {verdict}")
+    sys.exit(missed)
 
 
 if __name__ == "__main__":

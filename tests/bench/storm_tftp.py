@@ -227,6 +227,7 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=1)
     parser.add_argument("--blksize", type=int, default=1468)
     parser.add_argument("--head", type=int, default=0, help="leave after so many bytes")
+    parser.add_argument("--share", type=float, default=1, help="of the transfers")
     parser.add_argument("--limit", type=float, default=60, help="seconds")
     asked = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -234,7 +235,8 @@ def main() -> None:
     content = (asked.root / asked.name).read_bytes()
     load = Load(asked.address, asked.name, content, asked.window, asked.blksize, asked.head)
     try:
-        outcome = load.run(asked.readers, asked.transfers, asked.limit)
+        transfers = max(asked.readers, round(asked.transfers * asked.share))
+        outcome = load.run(asked.readers, transfers, asked.limit)
     except NoWindow:
         sys.exit(print("null"))
     print(json.dumps(outcome._asdict()))
