@@ -44,8 +44,19 @@ class Span(click.ParamType[float]):
 @click.option("--tftp-port", type=click.IntRange(0, 65535), default=69, show_default=True, help="0 picks a free one.")
 @click.option("--tftp-single-port", is_flag=True, help="Send files from the TFTP port, for firewalls in between.")
 @options.store
+@options.media
+@click.option("--accel", is_flag=True, help="Behind nginx: it gives out media by itself (docs/media.md).")
 @options.verbose
-def serve(site: Path, bind: str, http_port: int, tftp_port: int, tftp_single_port: bool, store: str | None) -> int:
+def serve(
+    site: Path,
+    bind: str,
+    http_port: int,
+    tftp_port: int,
+    tftp_single_port: bool,
+    store: str | None,
+    media: Path | None,
+    accel: bool,
+) -> int:
     """Run the boot server for a site, in the foreground.
 
     Prints the URLs that it serves. A change of the site, or SIGHUP, reloads it; a broken site never replaces the
@@ -55,7 +66,8 @@ def serve(site: Path, bind: str, http_port: int, tftp_port: int, tftp_single_por
     from bootforge.state import default_store
 
     logging.getLogger("bootforge").setLevel(logging.INFO)
-    return serve(Options(site, store or default_store(), bind, http_port, tftp_port, tftp_single_port), click.echo)
+    url = store or default_store()
+    return serve(Options(site, url, bind, http_port, tftp_port, tftp_single_port, media, accel), click.echo)
 
 
 @click.command()

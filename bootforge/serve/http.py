@@ -21,6 +21,7 @@ from bootforge.model import Artifact, Grant, LocalBoot, Plan
 from bootforge.plan.cmdline import kickstart_path
 from bootforge.render.netboot import render_chain, render_local
 from bootforge.seal import seal
+from bootforge.serve.answers import REFUSED, shown_path
 from bootforge.serve.keeper import Keeper, Served
 from bootforge.state import ServerKey
 from bootforge.store import Decision, Store
@@ -35,13 +36,10 @@ those of a live grant."""
 _ARMED = ("armed", "booting", "installing", "stuck")
 """States of a host whose next netboot might be its installer."""
 
-REFUSED = b"not found\n"
 _MAX_REPORT = 256 * 1024
 LOGS = ("anaconda.log", "program.log", "storage.log", "packaging.log", "syslog", "install.log", "post.log")
 """What an installer may send beside its report: templates/install/logs.sh sends these."""
 _MAC_HEADER = re.compile(r"HTTP_X_RHN_PROVISIONING_MAC_\d+")
-_TOKEN = re.compile(r"[0-9A-Fa-f]{16,}")
-_SHOWN = 300
 
 
 class Refused(Exception):
@@ -118,12 +116,6 @@ def _finish(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     log.info("%s %s %s %d", _client(), request.method, shown_path(request.path), response.status_code)
     return response
-
-
-def shown_path(path: str) -> str:
-    """A request's path for logs: without what could be a token, wherever a confused client put it, and without
-    anything that a terminal would obey."""
-    return _TOKEN.sub("-", path)[:_SHOWN].encode("unicode_escape").decode()
 
 
 def _client() -> str:

@@ -172,4 +172,4 @@ def test_3000_requests_that_no_client_would_send(server: Running) -> None:
     assert all(line.isprintable() for line in log.splitlines())
     assert server.get("/boot.ipxe").status == 200
     assert b"kernel " in netboot(server, 2).body and server.get(kickstart).status == 200
-    assert len(children(server.process.pid)) == 2
+    assert len(children(server.process.pid)) == 3
