@@ -29,6 +29,8 @@ VERBS = {
     "status": "server:status",
     "events": "server:events",
     "log": "server:log",
+    "media": "media:media",
+    "repo": "repo:repo",
     "schema": "site:schema",
 }
 """Each verb and where it is: a verb's module is imported when the verb is called."""
@@ -50,6 +52,8 @@ SUMMARIES = {
     "status": "Show how installs are going.",
     "events": "Show what happened.",
     "log": "Print what a host reported.",
+    "media": "Keep install trees: add, list, verify, remove.",
+    "repo": "Look after repositories: probe.",
     "schema": "Print the JSON Schema of a site's files, for editors.",
 }
 

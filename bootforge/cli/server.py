@@ -37,6 +37,20 @@ class Span(click.ParamType[float]):
         return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
 
+class Address(click.ParamType[str]):
+    """An IP address, in its usual form."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from ipaddress import ip_address
+
+        try:
+            return str(ip_address(value))
+        except ValueError:
+            self.fail(f"{value!r} is not an IP address", param, ctx)
+
+
 @click.command()
 @options.site
 @click.option("--bind", default="0.0.0.0", show_default=True, metavar="ADDRESS", help="Address to listen on.")
@@ -45,7 +59,12 @@ class Span(click.ParamType[float]):
 @click.option("--tftp-single-port", is_flag=True, help="Send files from the TFTP port, for firewalls in between.")
 @options.store
 @options.media
-@click.option("--accel", is_flag=True, help="Behind nginx: it gives out media by itself (docs/media.md).")
+@click.option(
+    "--nginx",
+    type=Address(),
+    metavar="ADDRESS",
+    help="Behind an nginx that asks from ADDRESS: it names the clients, and sends media itself (docs/media.md).",
+)
 @options.verbose
 def serve(
     site: Path,
@@ -55,7 +74,7 @@ def serve(
     tftp_single_port: bool,
     store: str | None,
     media: Path | None,
-    accel: bool,
+    nginx: str | None,
 ) -> int:
     """Run the boot server for a site, in the foreground.
 
@@ -67,7 +86,7 @@ def serve(
 
     logging.getLogger("bootforge").setLevel(logging.INFO)
     url = store or default_store()
-    return serve(Options(site, url, bind, http_port, tftp_port, tftp_single_port, media, accel), click.echo)
+    return serve(Options(site, url, bind, http_port, tftp_port, tftp_single_port, media, nginx), click.echo)
 
 
 @click.command()

@@ -61,12 +61,13 @@ class Connection:
 
 
 class Front:
-    """``queue`` is the end of a pair of sockets by which connections are handed over."""
+    """``queue`` is the end of a pair of sockets by which connections are handed over. ``nginx``: the address of one that
+    asks for everybody, and sends the files itself."""
 
-    def __init__(self, listener: socket.socket, queue: socket.socket, media: Media, with_accel: bool) -> None:
+    def __init__(self, listener: socket.socket, queue: socket.socket, media: Media, nginx: str | None) -> None:
         listener.setblocking(False)
         queue.setblocking(False)
-        self.listener, self.queue, self.media, self.with_accel = listener, queue, media, with_accel
+        self.listener, self.queue, self.media, self.nginx = listener, queue, media, nginx
         self.quick, self.bulk = select.epoll(), select.epoll()
         self.askers: dict[int, Connection] = {}
         self.senders: dict[int, Connection] = {}
@@ -223,7 +224,7 @@ class Front:
             self._refuse(connection, method == "HEAD")
             return
         connection.file = opened.fd
-        if self.with_accel:
+        if connection.client == self.nginx:
             there = (("X-Accel-Redirect", accel(opened)), ("Content-Type", "application/octet-stream"))
             made = Reply(200, (*there, ("Content-Length", "0")))
         else:
@@ -420,6 +421,6 @@ def _most_descriptors() -> int:
     return soft if soft != resource.RLIM_INFINITY else 1 << 20
 
 
-def run(listener: socket.socket, queue: socket.socket, media: Media, with_accel: bool) -> None:
+def run(listener: socket.socket, queue: socket.socket, media: Media, nginx: str | None) -> None:
     """Serves until SIGTERM, and then until the last transfer has ended."""
-    Front(listener, queue, media, with_accel).run()
+    Front(listener, queue, media, nginx).run()

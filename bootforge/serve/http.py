@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from bootforge.addr import parse_mac
+from bootforge.addr import is_address, parse_mac
 from bootforge.errors import BootforgeError
 from bootforge.model import Artifact, Grant, LocalBoot, Plan
 from bootforge.plan.cmdline import kickstart_path
@@ -25,6 +25,9 @@ from bootforge.serve.answers import REFUSED, shown_path
 from bootforge.serve.keeper import Keeper, Served
 from bootforge.state import ServerKey
 from bootforge.store import Decision, Store
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +58,9 @@ class Server:
     key: ServerKey
 
 
-def create_app(server: Server) -> Flask:
-    """The installer-facing application: boot scripts, kickstarts, bootstraps and reports."""
+def create_app(server: Server, nginx: str | None = None) -> Flask:
+    """The installer-facing application: boot scripts, kickstarts, bootstraps and reports. ``nginx``: the address whose
+    X-Forwarded-For is believed."""
     app = Flask("bootforge", static_folder=None)
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
@@ -66,7 +70,22 @@ def create_app(server: Server) -> Flask:
     app.register_error_handler(HTTPException, lambda error: refused())
     app.register_error_handler(Exception, _failed)
     app.after_request(_finish)
+    if nginx:
+        app.wsgi_app = _behind(nginx, app.wsgi_app)  # type: ignore[method-assign]
     return app
+
+
+def _behind(nginx: str, app: WSGIApplication) -> WSGIApplication:
+    """Requests from this address are from whom it says last that they are: what stands before that in
+    X-Forwarded-For the client has said."""
+
+    def called(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        said = environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
+        if environ.get("REMOTE_ADDR") == nginx and is_address(said):
+            environ["REMOTE_ADDR"] = said
+        return app(environ, start_response)
+
+    return called
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class Options:
     tftp_port: int
     tftp_single_port: bool = False
     media: Path | None = None
-    accel: bool = False
+    nginx: str | None = None
 
 
 @dataclass(slots=True)
@@ -112,7 +112,7 @@ def serve(options: Options, announce: Callable[[str], None]) -> int:
     hand, handed = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     media = options.media or default_media(options.store)
     children = [
-        Child("front", lambda: _run_front(http, udp, hand, handed, media, options.accel)),
+        Child("front", lambda: _run_front(http, udp, hand, handed, media, options.nginx)),
         Child("http", lambda: _run_http(options, http, udp, hand, handed, wake_read, state)),
         Child("tftp", lambda: _run_tftp(options, http, udp, hand, handed)),
     ]
@@ -190,14 +190,19 @@ def _stop(children: list[Child]) -> None:
 
 
 def _run_front(
-    listener: socket.socket, udp: socket.socket, hand: socket.socket, handed: socket.socket, media: Path, accel: bool
+    listener: socket.socket,
+    udp: socket.socket,
+    hand: socket.socket,
+    handed: socket.socket,
+    media: Path,
+    nginx: str | None,
 ) -> None:
     from bootforge.serve import front
     from bootforge.serve.media import Media
 
     udp.close()
     handed.close()
-    front.run(listener, hand, Media(media), accel)
+    front.run(listener, hand, Media(media), nginx)
 
 
 def _run_tftp(options: Options, *others: socket.socket) -> None:
@@ -224,7 +229,7 @@ def _run_http(
 
     udp.close()
     hand.close()
-    Worker.queue = handed
+    Worker.queue, Worker.nginx = handed, options.nginx
 
     class Http(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:
@@ -253,6 +258,7 @@ def _run_http(
         def load(self) -> Any:
             keeper = Keeper(options.site, state)
             keeper.watch(wake)
-            return create_app(Server(keeper, open_store(options.store), server_key(options.store)))
+            server = Server(keeper, open_store(options.store), server_key(options.store))
+            return create_app(server, options.nginx)
 
     Http().run()

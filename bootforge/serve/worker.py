@@ -8,10 +8,12 @@ from __future__ import annotations
 import errno
 import logging
 import select
+import selectors
 import socket
 import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import Any, ClassVar
 
 from gunicorn.workers.gthread import ThreadWorker
@@ -30,6 +32,8 @@ PER_ADDRESS = THREADS // 2
 WAITING = 1024
 """Connections of one address that may wait for one."""
 CONNECTIONS = 8 * WAITING
+LINGER = 2.0
+"""Seconds for a client to close his side, once he has been answered."""
 _LAST = 1.0
 """Seconds for the last connections to be handed over, when everybody stops."""
 
@@ -71,19 +75,26 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     queue: ClassVar[socket.socket]
     """The worker's end of the pair by which connections come."""
+    nginx: ClassVar[str | None] = None
+    """The address from which a front of the site's own asks, for everybody."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.sockets: list[Any] = [Handed(self.queue, self.sockets[0])]
         self._live: set[Any] = set()
+        self._ending: dict[Any, float] = {}
         self._waiting: dict[str, deque[Any]] = {}
         logging.getLogger("gunicorn.error").addFilter(_without_traceback)
 
     def enqueue_req(self, conn: Any) -> None:
+        conn.close = partial(self._end, conn)
+        self._enqueue(conn)
+
+    def _enqueue(self, conn: Any) -> None:
         """One address has so many threads at most; what it asks beyond that waits until it has one again."""
         if conn not in self._live:
             same = sum(one.client[0] == conn.client[0] and one.sock.fileno() >= 0 for one in self._live)
-            if same >= PER_ADDRESS:
+            if same >= PER_ADDRESS and conn.client[0] != self.nginx:
                 self._wait(conn)
                 return
             with suppress(OSError):
@@ -103,12 +114,36 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def finish_request(self, conn: Any, *args: Any) -> None:
         super().finish_request(conn, *args)
-        if conn.sock.fileno() < 0:
+        if conn.sock.fileno() < 0 or conn in self._ending:
             self._live.discard(conn)
             if waiting := self._waiting.get(conn.client[0]):
-                self.enqueue_req(waiting.popleft())
+                self._enqueue(waiting.popleft())
                 if not waiting:
                     del self._waiting[conn.client[0]]
+
+    def _end(self, conn: Any, graceful: bool = False) -> None:
+        """Closes a connection. gunicorn 27 waits in its only loop for the client to have closed it too, two seconds at
+        most; here the loop goes on meanwhile."""
+        if graceful and self.alive:
+            with suppress(OSError):
+                conn.sock.shutdown(socket.SHUT_WR)
+                conn.sock.setblocking(False)
+                self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._drain, conn))
+                self._ending[conn] = time.monotonic() + LINGER
+                return
+        conn.sock.close()
+
+    def _drain(self, conn: Any, *_: Any) -> None:
+        """Drops what the client sends still: closed with it unread, the connection would take the answer along."""
+        with suppress(OSError):
+            if conn.sock.recv(65536):
+                return
+        self._ended(conn)
+
+    def _ended(self, conn: Any) -> None:
+        del self._ending[conn]
+        self.poller.unregister(conn.sock)
+        conn.sock.close()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """At the end, whatever was handed over is answered: until the other side has closed the pair."""
@@ -133,6 +168,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Comes about once a second, also while the worker drains."""
         super().notify()
         now = time.monotonic()
+        for conn in [one for one, deadline in self._ending.items() if deadline < now]:
+            self._ended(conn)
         for conn in list(self._live):
             if conn.sock.fileno() < 0:
                 self._live.discard(conn)

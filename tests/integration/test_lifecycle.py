@@ -373,7 +373,7 @@ def test_sigterm_lets_what_is_in_flight_finish(root: Path, loaders: Path) -> Non
 
 
 HALF = b"GET /boot.ipxe HT"
-SLOW = b"POST /i/x/y/report/installed HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\nten bytes."
+SLOW = f"POST /i/{name(1)}/x/report/installed HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\nten bytes.".encode()
 
 
 def connect(server: Running, source: str, sent: bytes) -> socket.socket:

@@ -27,7 +27,7 @@ ROWS = (
     ("__main__",),
     ("cli",),
     ("serve",),
-    ("store", "seal", "state"),
+    ("store", "seal", "state", "media", "repos"),
     ("lint", "compare"),
     ("generation",),
     ("render",),
