@@ -61,8 +61,8 @@ class Connection:
 
 
 class Front:
-    """``queue`` is the end of a pair of sockets by which connections are handed over. ``nginx``: the address of one that
-    asks for everybody, and sends the files itself."""
+    """``queue`` is the end of a pair of sockets by which connections are handed over. ``nginx``: the address of one
+    that asks for everybody, and sends the files itself."""
 
     def __init__(self, listener: socket.socket, queue: socket.socket, media: Media, nginx: str | None) -> None:
         listener.setblocking(False)

@@ -71,7 +71,7 @@ def create_app(server: Server, nginx: str | None = None) -> Flask:
     app.register_error_handler(Exception, _failed)
     app.after_request(_finish)
     if nginx:
-        app.wsgi_app = _behind(nginx, app.wsgi_app)  # type: ignore[method-assign]
+        app.wsgi_app = _behind(nginx, app.wsgi_app)  # type: ignore[method-assign, assignment]
     return app
 
 
