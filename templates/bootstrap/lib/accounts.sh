@@ -363,7 +363,7 @@ bf_sudo_reads() {
 } 2>/dev/null
 
 bf_visudo() {
-    visudo -c -f /dev/stdin <<EOS
+    visudo -c -f /proc/self/fd/0 <<EOS
 $bf_s_text
 EOS
 }

@@ -287,7 +287,7 @@ bf_transaction() {
 bf_shell() {
     # shellcheck disable=SC2086
     bf_answer=$(
-        bf_within 1800 env LC_ALL=C "$bf_tool" $bf_options shell /dev/stdin 2>&1 <<EOS
+        bf_within 1800 env LC_ALL=C "$bf_tool" $bf_options shell /proc/self/fd/0 2>&1 <<EOS
 $bf_lines
 $1
 exit
