@@ -65,7 +65,7 @@ def budget(changes: tuple[str, ...], initiators: bool, site: Path, as_json: bool
     outcomes = what_if(lines, wanted)
     _print_outcomes(outcomes, wanted, as_json)
     for word in wanted:
-        if not any(word in outcome.most for outcome in outcomes):
+        if not any(word in outcome.words for outcome in outcomes):
             click.echo(f"{word}: none of its hosts has a volume of an array", err=True)
     return Exit.USAGE if any(outcome.line.full(outcome.more) for outcome in outcomes) else Exit.OK
 
@@ -144,7 +144,7 @@ def _print_outcomes(outcomes: Sequence[Outcome], changes: Mapping[str, int], as_
                 {
                     **_line(outcome.line),
                     "what_if": {
-                        "changes": {word: count for word, count in changes.items() if word in outcome.most},
+                        "changes": {word: changes[word] for word in outcome.words},
                         "sessions": outcome.line.sessions + outcome.more,
                         "percent": outcome.line.percent(outcome.more),
                         "fits": not outcome.line.full(outcome.more),

@@ -34,7 +34,7 @@ def lint_budget(generation: Generation, lines: Iterable[Line]) -> Iterator[Probl
             f"{line.place} bears {line.limit} sessions and would have {needed} ({percent} %){kept}: "
             f"{_heaviest(generation, line)}"
         )
-        hint = "give hosts fewer volumes or ways, or raise 'sessions:' if the array bears more; 'bootforge budget' shows all"
+        hint = "give hosts fewer volumes or ways, or raise 'sessions:' if it bears more; 'bootforge budget' shows all"
         if line.full():
             yield Problem(at, "BF195", told, hint)
         else:

@@ -6,7 +6,7 @@ to a volume"), and has one target for each volume. So a host's sessions are its 
 the tools of an array's maker log in to every member. open-iscsi opens one session for each record of node and iface as
 long as ``node.session.nr_sessions`` is 1, its default; that a login is sent on to a member adds none.
 
-Every host counts but a retired one: what is planned has to fit on the day it comes, and one that is held goes on running.
+Every host counts but a retired one: what is planned has to fit on the day it comes, and what is held goes on running.
 """
 
 from __future__ import annotations
@@ -120,10 +120,12 @@ def _shares(plan: Plan, arrays: Mapping[str, ArraySpec]) -> Iterable[tuple[tuple
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What changes make of a line: ``more`` sessions; ``most``: by word, how many hosts more than there are now would
-    fit beside the other changes, None for any number."""
+    """What changes make of a line. ``words``: those whose hosts are there; ``more`` sessions than now; ``most``: for
+    each word of which there would be more hosts, how many more than now fit beside the other changes, None for any
+    number."""
 
     line: Line
+    words: tuple[str, ...]
     more: int
     most: Mapping[str, int | None]
 
@@ -135,16 +137,14 @@ def what_if(lines: Iterable[Line], changes: Mapping[str, int]) -> tuple[Outcome,
     heaviest one there; fewer are the lightest ones, and no more than there are."""
     outcomes = []
     for line in lines:
-        heaviest = {
-            word: next((share.sessions for share in line.shares if _means(word, share)), None) for word in changes
-        }
+        heaviest = {word: share.sessions for share in reversed(line.shares) for word in changes if _means(word, share)}
         most = {
             word: line.room(weight, _more(line, {other: count for other, count in changes.items() if other != word}))
-            for word, weight in heaviest.items()
-            if weight is not None
+            for word, weight in sorted(heaviest.items())
+            if changes[word] > 0
         }
-        if most:
-            outcomes.append(Outcome(line, _more(line, changes), most))
+        if heaviest:
+            outcomes.append(Outcome(line, tuple(sorted(heaviest)), _more(line, changes), most))
     return tuple(outcomes)
 
 

@@ -60,14 +60,15 @@ def _permission(users: list[tuple[VolumePlan, Initiator]]) -> Permission:
     users.sort(key=lambda user: (user[1].host, user[1].volume))
     first = users[0][0]
     said = [user for user, _ in users]
-    target = next(((one.target, one.lun) for one in said if one.target), (None, first.lun))
+    target = next((one for one in said if one.target), first)
     return Permission(
-        first.array,
-        first.pool,
-        next((one.wwid for one in said if one.wwid), None),
-        *target,
-        next((one.size for one in said if one.size), None),
-        tuple(initiator for _, initiator in users),
+        array=first.array,
+        pool=first.pool,
+        wwid=next((one.wwid for one in said if one.wwid), None),
+        target=target.target,
+        lun=target.lun,
+        size=next((one.size for one in said if one.size), None),
+        initiators=tuple(initiator for _, initiator in users),
     )
 
 
