@@ -12,8 +12,8 @@ from bootforge.resolve import ResolvedHost
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Two hosts with one value: ``second`` is found at fault, ``first`` is named. ``how`` they share it is told after
-    ``what``, with the first's name and line filled in."""
+    """Two hosts with one value: ``second`` is found at fault, ``first`` is named. ``differs``: what the second says of
+    it and the first says otherwise, where they may share it."""
 
     first: str
     first_path: Path
@@ -22,7 +22,7 @@ class Shared:
     what: str
     code: str = "BF050"
     hint: str = "every host and every nic needs its own"
-    how: str = "is {first}'s already, at {at}"
+    differs: str = ""
 
 
 Owned = tuple[str, Path, str, str]
@@ -104,10 +104,10 @@ def _clash(first: str, other: VolumePlan, second: str, volume: VolumePlan, kind:
         mine, theirs = getattr(volume, attribute), getattr(other, attribute)
         if mine and theirs and mine != theirs:
             unit = " MiB" if key == "size" else ""
-            how = f"has {key} {mine}{unit} here, and {theirs}{unit} for {{first}}, at {{at}}"
+            differs = f"has {key} {mine}{unit} here, and {theirs}{unit}"
             hint = "it is one volume for all who share it; correct one of them"
             paths = ("volumes", other.name, key), ("volumes", volume.name, key)
-            return Shared(first, paths[0], second, paths[1], called, "BF197", hint, how)
+            return Shared(first, paths[0], second, paths[1], called, "BF197", hint, differs)
     return None
 
 

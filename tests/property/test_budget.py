@@ -165,6 +165,20 @@ def test_what_if_is_what_adding_does(arrays: dict[str, ArraySpec], fleet: list[H
 
 
 @settings(max_examples=200, deadline=None)
+@given(arrays=arrays, fleet=fleets, count=st.integers(1, 3), word=st.sampled_from(ROLES))
+def test_more_are_the_heaviest(arrays: dict[str, ArraySpec], fleet: list[Host], count: int, word: str) -> None:
+    """Of the hosts of a role, whichever is added for real, no place has more than what-if says; one gives as much."""
+    plans = fleet_of(fleet)
+    real = []
+    for host in fleet:
+        if word in host[0] and host[1] != "retired" and host[3]:
+            more = [plan_of(f"more{number}.example.com", host) for number in range(count)]
+            real.append(numbers(make_budget(arrays, [*plans, *more])))
+    for one in what_if(make_budget(arrays, plans), {word: count}):
+        assert one.line.sessions + one.more == max(sums[one.line.array, one.line.pool] for sums in real)
+
+
+@settings(max_examples=200, deadline=None)
 @given(arrays=arrays, fleet=fleets, count=st.integers(1, 9), word=st.sampled_from(ROLES))
 def test_fewer_are_fewer(arrays: dict[str, ArraySpec], fleet: list[Host], count: int, word: str) -> None:
     """Whichever hosts of a role really go, no more sessions stay than what-if says; and all of them gone is exact."""
