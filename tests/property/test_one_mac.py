@@ -248,11 +248,9 @@ def _kickstart(text: str, host: Wanted, macs: Mapping[str, str]) -> Iterator[str
         address = re.search(r"address: (\S+?)(,|$)", said)
         if address is None or name not in macs:
             continue
-        for line in lines:
-            if f"--ip={address[1]} " in line:
-                (device,) = re.findall(r"--device=(\S+)", line)
-                if device not in (macs[name], host.devices.get(name)):
-                    yield f"kickstart: {name} is {device}"
+        called = [re.findall(r"--device=(\S+)", line) for line in lines if f"--ip={address[1]} " in line]
+        if called not in ([[macs[name]]], [[host.devices.get(name)]]):
+            yield f"kickstart: {name} is {called}"
 
 
 def _bootstrap(text: str, macs: Mapping[str, str], devices: Mapping[str, str]) -> Iterator[str]:
