@@ -43,6 +43,7 @@ def permissions(plans: Iterable[Plan]) -> tuple[Permission, ...]:
         if not plan.retired and plan.storage
         for volume in plan.storage.volumes
     ]
+    found.sort(key=lambda user: (user[1].host, user[1].volume))
     wwids = {(volume.array, *_lun(volume)): volume.wwid for volume, _ in found if volume.target and volume.wwid}
     volumes: dict[tuple[str, ...], list[tuple[VolumePlan, Initiator]]] = {}
     for volume, initiator in found:
@@ -57,9 +58,8 @@ def _lun(volume: VolumePlan) -> tuple[str, str]:
 
 
 def _permission(users: list[tuple[VolumePlan, Initiator]]) -> Permission:
-    users.sort(key=lambda user: (user[1].host, user[1].volume))
-    first = users[0][0]
-    said = [user for user, _ in users]
+    said = [volume for volume, _ in users]
+    first = said[0]
     target = next((one for one in said if one.target), first)
     return Permission(
         array=first.array,

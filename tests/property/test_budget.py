@@ -74,7 +74,9 @@ def plan_of(name: str, host: Host) -> Plan:
             if array in used
         ),
         volumes=tuple(
-            VolumePlan(f"v{n}", array, pool, f"3{n:016}", target, n, None, None, None, None, None, ())
+            VolumePlan(
+                f"v{n}", array, pool, f"3{n:016}" if n % 2 else None, target, n % 3, None, None, None, None, None, ()
+            )
             for n, (array, pool, target) in enumerate(wanted)
         ),
         chap=None,
