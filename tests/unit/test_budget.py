@@ -301,6 +301,30 @@ def test_a_host_that_knows_only_the_target_is_on_the_list_of_the_wwid(tmp_path: 
     assert (one.wwid, one.target, len(one.initiators)) == ("3" + "6" * 32, "iqn.2001-05.com.equallogic:a", 2)
 
 
+def test_an_array_is_told_the_addresses_that_it_sees(tmp_path: Path) -> None:
+    """Of a host with two arrays, each has those of its own networks."""
+    generation = san_with(
+        tmp_path,
+        (
+            "    san1: {network: den-san,",
+            "    a: {network: den-fab-a, mac: 52:54:00:12:35:04, address: 10.9.4.51, iscsi: true}\n"
+            "    b: {network: den-fab-b, mac: 52:54:00:12:35:05, address: 10.9.5.51, iscsi: true}\n"
+            "    san1: {network: den-san,",
+        ),
+        ("    data: {", "    more: {array: two-den, pool: fast, wwid: 36000d31000a1b2c30000000000000009}\n    data: {"),
+    )
+    mine = [
+        (one.array, dict(user.addresses))
+        for one in permissions(generation.plans.values())
+        for user in one.initiators
+        if user.host == "db02.prod.den.example.com"
+    ]
+    assert mine == [
+        ("eql-den", {"san0": "10.9.0.51", "san1": "10.9.0.52"}),
+        ("two-den", {"a": "10.9.4.51", "b": "10.9.5.51"}),
+    ]
+
+
 # The documentation
 
 
