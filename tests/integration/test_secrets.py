@@ -197,6 +197,7 @@ def runs(root: Path) -> dict[str, list[list[str]]]:
         "schema": [[], ["host"], ["nothing"]],
         "diff": [["HEAD"], ["HEAD", "HEAD", "--stat"], ["nothing"]],
         "lock": [[], ["--check"], ["web*"]],
+        "budget": [[], ["--initiators"], ["--what-if", "web+=2"], ["--what-if", "nothing"]],
         "dhcp": [["dnsmasq"], ["dnsmasq", "--mode", "full"], ["dnsmasq", "--mode", "proxy"]],
         "domain": [[name(1)], [name(1), "--for", "xl"], [name(2)]],
         "serve": [
