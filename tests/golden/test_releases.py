@@ -1,5 +1,5 @@
-"""The bootstrap of a host of each release from EL5 to EL10, byte for byte as it was when somebody last read it. The shell
-library, which is the same in all of them, is told by the names of its files; the tree of test_golden.py has it whole.
+"""The bootstrap of a host of each release from EL5 to EL10, byte for byte as it was when somebody last read it. The
+shell library, the same in all of them, is told by the names of its files; the tree of test_golden.py has it whole.
 
 ``pytest tests/golden --update-golden`` writes them anew.
 """

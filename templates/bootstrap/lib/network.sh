@@ -176,7 +176,8 @@ bf_network() {
     fi
     bf_state_put network/watch "$$ $bf_begun" || return 1
     if [ -n "$bf_reached" ]; then
-        bf_network_watch "$$ $bf_begun" </dev/null >/dev/null 2>&1 3>&- &
+        # By exec: a shell keeps what a redirected function had, and whoever reads that would wait for it.
+        (exec </dev/null >/dev/null 2>&1 3>&- && bf_network_watch "$$ $bf_begun") &
     fi
     bf_watcher=$!
     bf_network_up "${BF_ROOT-}" "$bf_kept"

@@ -385,7 +385,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com 022d74f0c4ebb7ae8fa024da45e53bc7759a1c8f416ac61eabcd946e8d23c11b b3eb7f6e0eb37bfa9d9074820bc2d3096f17443638d18a1488ddc9108da18774
+        bf_stamp web05.prod.den.example.com 022d74f0c4ebb7ae8fa024da45e53bc7759a1c8f416ac61eabcd946e8d23c11b fca9ab1de3028a555dc0f243c3c07ead48a6f8b3cdc9bc506c6547544bfc3567
         bf_end $?
     fi
 }
