@@ -357,7 +357,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web06.prod.den.example.com 469b14d476431ba57b46a31c868bfd269b66768328b2b43436d60f483d2f3fe3 fca9ab1de3028a555dc0f243c3c07ead48a6f8b3cdc9bc506c6547544bfc3567
+        bf_stamp web06.prod.den.example.com 469b14d476431ba57b46a31c868bfd269b66768328b2b43436d60f483d2f3fe3 0694016fa7c7945312b2e082e1b3c23bb6e95d116370d585787c6e9b2e1f67ff
         bf_end $?
     fi
 }

@@ -404,7 +404,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web08.prod.den.example.com 59b42c1608f211b9626e037b5c248e8f421c7086c6208bacf220ad52e5d344a8 fca9ab1de3028a555dc0f243c3c07ead48a6f8b3cdc9bc506c6547544bfc3567
+        bf_stamp web08.prod.den.example.com 59b42c1608f211b9626e037b5c248e8f421c7086c6208bacf220ad52e5d344a8 0694016fa7c7945312b2e082e1b3c23bb6e95d116370d585787c6e9b2e1f67ff
         bf_end $?
     fi
 }
