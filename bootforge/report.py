@@ -168,6 +168,14 @@ class ReportReader:
         return line
 
 
+def print_report(report: Report) -> str:
+    """The lines of a report, which :func:`parse_report` reads; without differences."""
+    lines = [("bootforge", report.host, report.phase, "check" if report.check else "", report.revision, report.plan)]
+    told = [(one.status, str(one.ms), one.step, one.text) for one in report.steps]
+    ended = [] if report.exit is None else [("end", str(report.ms), str(report.exit), "")]
+    return "".join("\t".join(words) + "\n" for words in (*lines, *told, *ended))
+
+
 def parse_report(text: str) -> Report:
     """A whole report, as it was printed or kept."""
     reader = ReportReader()

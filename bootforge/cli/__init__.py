@@ -26,9 +26,9 @@ VERBS = {
     "serve": "server:serve",
     "arm": "server:arm",
     "disarm": "server:disarm",
-    "status": "server:status",
+    "status": "reports:status",
     "events": "server:events",
-    "log": "server:log",
+    "log": "reports:log",
     "schema": "site:schema",
 }
 """Each verb and where it is: a verb's module is imported when the verb is called."""

@@ -206,7 +206,7 @@ def runs(root: Path) -> dict[str, list[list[str]]]:
         "arm": [[name(1)], ["web*", "--ttl", "1h", "--why", "a test", "--wipe", "system"]],
         "status": [[], *each],
         "events": [[], *each],
-        "log": [*each, [name(1), "bootstrap"], [name(1), "post.log"], [name(1), "nothing"]],
+        "log": [*each, [name(1), "bootstrap"], [name(1), "post.log"], [name(1), "nothing"], [name(1), "--runs"]],
         "disarm": [[name(2)], ["web*"]],
     }
 
