@@ -15,8 +15,9 @@ Kind = Literal[
 ]
 # fmt: on
 """``differs``: --check, or a step that only tells, found differences. ``new``: was only checked, because no run ever
-succeeded there, or that of another host. ``pending``: a handler failed and is owed still. ``lost``: the connection broke, or the time was up,
-while the script was at work there; ``left``: it was at work when the operator had enough. In both it goes on there."""
+succeeded there, or that of another host. ``pending``: a handler failed and is owed still. ``lost``: the connection
+broke, or the time was up, while the script was at work there; ``left``: it was at work when the operator had enough. In
+both it goes on there."""
 
 FAILURES: tuple[Kind, ...] = ("failed", "pending", "unreachable", "lost")
 """What counts for --max-fail."""

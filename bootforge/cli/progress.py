@@ -72,6 +72,7 @@ class Live(AbstractContextManager["Live"]):
     total: int
     steps: Callable[[str], Sequence[str]]
     clock: Callable[[], float] = time.monotonic
+    console: Any = None
     _rows: dict[str, _Row] = field(default_factory=dict)
     _ended: Counter[str] = field(default_factory=Counter)
     _known: dict[str, Sequence[str]] = field(default_factory=dict)
@@ -81,8 +82,8 @@ class Live(AbstractContextManager["Live"]):
         from rich.console import Console
         from rich.live import Live as Rich
 
-        console = Console(stderr=True, highlight=False, markup=False)
-        self._live = Rich(console=console, get_renderable=self.render, refresh_per_second=4, transient=True)
+        self.console = Console(stderr=True, highlight=False, markup=False)
+        self._live = Rich(console=self.console, get_renderable=self.render, refresh_per_second=4, transient=True)
         self._live.__enter__()
         return self
 
@@ -106,17 +107,17 @@ class Live(AbstractContextManager["Live"]):
                     self.say(f"{host}  {kind}  {told(event)}")
 
     def say(self, text: str) -> None:
-        self._live.console.print(text)
+        self.console.print(text)
 
     def render(self) -> RenderableType:
         """The display as it is now; no higher than the terminal."""
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
-        counts = "  ".join(f"{number} {kind}" for kind, number in sorted(self._ended.items()))
         rows = list(self._rows.items())
-        height = self._live.console.height if self._live else 24
-        shown = rows[: max(1, height - 4)]
+        counts = "  ".join(f"{number} {kind}" for kind, number in sorted(self._ended.items()))
+        shown = rows[: max(1, self.console.height - 4)]
         grid = Table.grid(padding=(0, 2))
         grid.add_row(f"{sum(self._ended.values())} of {self.total}", f"{len(rows)} at work", Text(counts))
         table = Table.grid(padding=(0, 2))
@@ -125,8 +126,6 @@ class Live(AbstractContextManager["Live"]):
         group: list[RenderableType] = [grid, table]
         if len(rows) > len(shown):
             group.append(Text(f"and {len(rows) - len(shown)} more at work"))
-        from rich.console import Group
-
         return Group(*group)
 
     def _cells(self, host: str, row: _Row) -> tuple[str, ...]:

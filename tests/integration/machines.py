@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -32,8 +32,8 @@ secrets:
 defaults: {profile: rocky9, layout: lvm, timezone: Etc/UTC, authorized_keys: {root: [keys/ops.pub]}}
 """
 ROLE = "nics: {lan: {network: lan}}\n"
-TOKEN = "LeakToken" * 3
-"""What is searched for."""
+TOKEN = f"LeakToken{os.getpid()}" * 3
+"""What is searched for; tests that run at the same time have others."""
 
 
 def name(number: int) -> str:
@@ -75,10 +75,15 @@ class Machine:
     def read(self, file: str) -> str:
         return (self.upper / file.lstrip("/")).read_text()
 
-    def start(self, key: str) -> None:
-        """Its sshd answers when this returns."""
+    def start(self, key: str, more: str = "") -> None:
+        """Its sshd begins; ``more``: lines of its configuration."""
         for directory in ("upper/etc/ssh", "work", "root", "run/sshd", "shm"):
             (self.at / directory).mkdir(parents=True, exist_ok=True)
+        for file in (".bashrc", ".profile", ".bash_profile"):
+            hidden = self.upper / "root" / file
+            if not hidden.exists():
+                hidden.parent.mkdir(mode=0o700, exist_ok=True)
+                os.mknod(hidden, stat.S_IFCHR)  # overlayfs takes it for a file that was removed
         config = {
             "ListenAddress": f"{address(self.number)}:{self.port}",
             "HostKey": "/etc/ssh/bf_key",
@@ -91,7 +96,7 @@ class Machine:
             "LogLevel": "ERROR",
         }
         etc = self.upper / "etc/ssh"
-        (etc / "bf_sshd").write_text("".join(f"{key} {value}\n" for key, value in config.items()))
+        (etc / "bf_sshd").write_text("".join(f"{key} {value}\n" for key, value in config.items()) + more)
         (etc / "bf_authorized").write_text(key)
         if not (etc / "bf_key").exists():
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", etc / "bf_key"], check=True)
@@ -151,13 +156,17 @@ class Lab:
         return self.machines[number]
 
     def add(self, *numbers: int) -> None:
-        key = (self.at / "key.pub").read_text()
+        """Machines that answer when this returns, and whose keys are known."""
         for number in numbers:
-            machine = self.machines[number] = Machine(self.at / f"m{number}", number, self.port)
-            machine.start(key)
+            self.machines[number] = Machine(self.at / f"m{number}", number, self.port)
+            self.start(number)
         for number in numbers:
             self.machines[number].wait()
             self.know(number)
+
+    def start(self, number: int, more: str = "") -> None:
+        self.machines[number].stop()
+        self.machines[number].start((self.at / "key.pub").read_text(), more)
 
     def know(self, number: int) -> None:
         """The machine's key is known from now on."""
@@ -170,8 +179,8 @@ class Lab:
             f"Host {name(n)}\n  HostName {address(n)}\n  HostKeyAlias {name(n)}\n" for n in range(1, count + 1)
         )
         (self.at / "config").write_text(
-            f"{more}{hosts}Host *\n  Port {self.port}\n  User root\n  IdentityFile {self.at}/key\n  IdentitiesOnly yes\n"
-            f"  UserKnownHostsFile {self.at}/known\n  GlobalKnownHostsFile /dev/null\n"
+            f"{more}{hosts}Host *\n  Port {self.port}\n  User root\n  IdentityFile {self.at}/key\n"
+            f"  IdentitiesOnly yes\n  UserKnownHostsFile {self.at}/known\n  GlobalKnownHostsFile /dev/null\n"
         )
 
     def environment(self, **more: str) -> dict[str, str]:
@@ -228,7 +237,3 @@ def _free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
-
-
-def interrupt(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGINT)
