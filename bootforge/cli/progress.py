@@ -19,12 +19,16 @@ from bootforge.report import StepLine
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-QUIET = ("ok", "not begun")
-"""Outcomes that need no line of their own."""
+_WIDEST = 160
 
 
 def told(outcome: Outcome) -> str:
     """What became of a host, in a few words: the step that failed and why, or the steps that changed."""
+    text = _words(outcome)
+    return text if len(text) <= _WIDEST else f"{text[:_WIDEST]}..."
+
+
+def _words(outcome: Outcome) -> str:
     failed = [step for step in outcome.report.steps if step.status == "failed"]
     if failed and not outcome.text:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""

@@ -571,12 +571,12 @@ def _take_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-def drain(process: subprocess.Popen[bytes], leader: int, typed: list[tuple[Callable[[], bool], bytes]]) -> str:
-    """All that is shown until the process has ended; each of ``typed`` is typed once its condition holds."""
+def drain(process: subprocess.Popen[bytes], leader: int, typed: list[tuple[Callable[[str], bool], bytes]]) -> str:
+    """All that is shown until the process has ended; each of ``typed`` once its condition on that holds."""
     shown = b""
     end = time.monotonic() + 90
     while time.monotonic() < end:
-        if typed and typed[0][0]():
+        if typed and typed[0][0](shown.decode(errors="replace")):
             os.write(leader, typed.pop(0)[1])
         if not select.select([leader], [], [], 0.1)[0]:
             if process.poll() is not None:
@@ -595,7 +595,7 @@ def drain(process: subprocess.Popen[bytes], leader: int, typed: list[tuple[Calla
 def test_the_first_interrupt_lets_those_at_work_come_to_their_end(two: Lab) -> None:
     slow_lab(two)
     process, leader = terminal_run(two, "web[12].*", "--jobs", "1")
-    shown = drain(process, leader, [(begun(two.machine(1)), b"\x03")])
+    shown = drain(process, leader, [(lambda shown: begun(two.machine(1))(), b"\x03")])
     assert process.returncode == 130, shown
     assert "interrupted: 1 ended, 0 go on by themselves, 1 were not begun" in shown
     assert shown.count("\x1b[?25h") >= shown.count("\x1b[?25l") > 0, "the cursor is back"
@@ -606,8 +606,8 @@ def test_the_first_interrupt_lets_those_at_work_come_to_their_end(two: Lab) -> N
 def test_the_second_interrupt_ends_at_once_and_hosts_go_on(two: Lab) -> None:
     slow_lab(two)
     process, leader = terminal_run(two, "web[12].*", "--jobs", "1")
-    waits = lambda: begun(two.machine(1))()  # noqa: E731
-    shown = drain(process, leader, [(waits, b"\x03"), (lambda: True, b"\x03")])
+    first = (lambda shown: begun(two.machine(1))(), b"\x03")
+    shown = drain(process, leader, [first, (lambda shown: "no more hosts are begun" in shown, b"\x03")])
     assert process.returncode == 130, shown
     assert "interrupted: 0 ended, 1 go on by themselves, 1 were not begun" in shown
     assert shown.count("\x1b[?25h") >= shown.count("\x1b[?25l") > 0
