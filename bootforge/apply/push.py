@@ -59,15 +59,18 @@ class Push:
 
     generation: Generation
     request: Request
-    vault: Vault
+    _vault: Vault = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._vault = Vault(self.generation.site.secrets)
 
     def attend(self, host: str, control: Control, said: Callable[[Line], None]) -> Outcome:
         """One run on one host, from its beginning to its end, or to ours."""
         begun = time.monotonic()
         plan = self.generation.plan(host)
         try:
-            secrets = {name: self.vault.get(name) for name in self.request.secrets(plan)}
+            secrets = {name: self._vault.get(name) for name in self.request.secrets(plan)}
             with self._lock:
                 script = render_bootstrap(plan, self.generation.engine).text
         except (SecretError, RenderError) as error:

@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,14 @@ import click
 from bootforge.cli import options
 from bootforge.cli.output import busy, print_json, print_table
 from bootforge.cli.server import Span
-from bootforge.errors import NotFound, UsageError, did_you_mean
+from bootforge.errors import BootforgeError, NotFound, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from bootforge.apply.fleet import Amount, Fleet
     from bootforge.apply.outcome import Outcome
     from bootforge.apply.push import Request
     from bootforge.generation import Generation
+    from bootforge.store import Store
 
 _HEADER = ("host", "status", "changed", "would", "failed", "seconds", "what")
 
@@ -78,6 +79,7 @@ class Limit(click.ParamType["Amount"]):
 @click.option("--by-address", is_flag=True, help="Connect to the addresses of the site; keys are those of the names.")
 @click.option("--local", is_flag=True, help="On this machine, without SSH.")
 @options.site
+@options.store
 @options.as_json
 @options.verbose
 def run(
@@ -87,6 +89,7 @@ def run(
     batch: tuple[Amount, ...] | None,
     max_fail: Amount | None,
     site: Path,
+    store: str | None,
     as_json: bool,
     **asked: Any,
 ) -> int:
@@ -99,7 +102,6 @@ def run(
     from bootforge.apply.fleet import Fleet, batches_of, parse_amount
     from bootforge.apply.outcome import exit_of
     from bootforge.apply.push import Push, Request
-    from bootforge.seal import Vault
 
     _check_options(hosts, batch, max_fail, asked)
     with busy("reading the site"):
@@ -107,11 +109,11 @@ def run(
     request = Request(only=only, **asked)
     names = [_here(generation, hosts)] if request.local else _concerned(generation, hosts, request)
     names = _with_steps(generation, names, request)
-    push = Push(generation, request, Vault(generation.site.secrets))
+    push = Push(generation, request)
     limit = max_fail or (parse_amount("0") if batch else None)
     fleet = Fleet(batches_of(names, batch or ()), push.attend, jobs, limit)
-    with _interruptible(fleet) as interrupted:
-        outcomes = _follow(fleet, request, generation, len(names))
+    with _keeping(store) as keep, _interruptible(fleet) as interrupted:
+        outcomes = _follow(fleet, request, generation, len(names), keep)
     _show(outcomes, as_json, interrupted())
     return exit_of(outcomes, interrupted())
 
@@ -177,7 +179,9 @@ def _with_steps(generation: Generation, names: Sequence[str], request: Request) 
     return found
 
 
-def _follow(fleet: Fleet, request: Request, generation: Generation, total: int) -> list[Outcome]:
+def _follow(
+    fleet: Fleet, request: Request, generation: Generation, total: int, keep: Callable[[Outcome], None]
+) -> list[Outcome]:
     from bootforge.apply.outcome import Outcome
     from bootforge.cli.progress import Live, Plain
 
@@ -192,6 +196,7 @@ def _follow(fleet: Fleet, request: Request, generation: Generation, total: int) 
             display.take(event)
             if isinstance(event, Outcome):
                 outcomes.append(event)
+                keep(event)
             if fleet.control.enough and len(outcomes) < total and not told:
                 told = True
                 display.say("no more hosts are begun; those at work have ten seconds, or none if interrupted again")
@@ -236,3 +241,29 @@ def _interruptible(fleet: Fleet) -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _keeping(url: str | None) -> Iterator[Callable[[Outcome], None]]:
+    """What puts reports into the store. A store that cannot be had is a warning: hosts are what matters."""
+    with ExitStack() as stack:
+        opened: Store | None = None
+        try:
+            opened = stack.enter_context(options.opened(url))
+        except BootforgeError as error:
+            _warn(error)
+
+        def keep(outcome: Outcome) -> None:
+            nonlocal opened
+            if opened and outcome.raw:
+                try:
+                    opened.record_run(outcome.host, outcome.raw, options.user())
+                except BootforgeError as error:
+                    opened = None
+                    _warn(error)
+
+        yield keep
+
+
+def _warn(error: BootforgeError) -> None:
+    click.echo(f"warning: reports of this run are not kept: {error}", err=True)

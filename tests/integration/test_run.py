@@ -22,7 +22,7 @@ import pytest
 from bootforge.generation import build_generation
 from tests.integration.edge import alive, until
 from tests.integration.machines import TOKEN, Lab, Machine, address, lab, name, run_site
-from tests.support import ROOT, Done, environment, heed_interrupts, need, write_site
+from tests.support import ROOT, Done, environment, heed_interrupts, need, verb, write_site
 
 ROLE = "firewall: {enabled: false}\nfiles: {/etc/bf-motd: {content: hello}, /etc/bf-token: {secret: token}}\n"
 SLOW = "commands: {slow: [/bin/sh, -c, 'sleep 4; echo x >>/bf-slow']}\n"
@@ -106,6 +106,9 @@ def test_a_new_host_is_only_checked_then_taken_over_then_nothing_then_exactly_th
     by_hand = one.sh("sh /var/lib/bootforge/bootstrap --check")
     assert "\tfailed\t" not in by_hand and by_hand.splitlines()[-1].startswith("end\t")
 
+    kept = verb("log", name(1), **two.environment())
+    assert kept.status == 0 and "\tok\tfiles:/etc/bf-motd" not in kept.err and "files:/etc/bf-motd" in kept.out
+
     rewrite(two.site / "roles/web.yaml", "hello", "goodbye")
     would = two.run("web1.*", "--check", "--diff")
     assert (
@@ -188,6 +191,12 @@ def test_hosts_whose_names_do_not_resolve_by_the_addresses_of_the_site(two: Lab)
     (two.at / "config").write_text(text[text.index("Host *") :])
     assert outcomes(two.run("web1.*", "--json"))["1"]["why"] == "name"
     assert kinds(two.run("web[12].*", "--by-address", "--json")) == {"1": "new", "2": "new"}
+
+
+def test_a_store_that_cannot_be_had_is_a_warning(two: Lab) -> None:
+    done = two.run("web1.*", "--take-over", "--json", BOOTFORGE_STORE="sqlite:////proc/no/store.db")
+    assert (done.status, kinds(done)) == (0, {"1": "changed"})
+    assert done.err.count("warning: reports of this run are not kept") == 1
 
 
 # Secrets
