@@ -57,11 +57,15 @@ def changed(one: dict[str, Any]) -> list[str]:
 
 
 def tree(machine: Machine) -> dict[str, str]:
-    """What is on the machine that its root did not bring, but for what sshd itself writes."""
+    """What is on the machine that its root did not bring, but for what sshd and lvm themselves write."""
     found = {}
     for top in (machine.upper, machine.run, machine.at / "shm"):
         for path in sorted(top.rglob("*")):
-            if not path.relative_to(machine.at).as_posix().startswith(("upper/etc/ssh", "upper/var/log", "run/utmp")):
+            if (
+                not path.relative_to(machine.at)
+                .as_posix()
+                .startswith(("upper/etc/ssh", "upper/var/log", "run/utmp", "run/lock"))
+            ):
                 content = path.read_bytes().hex() if path.is_file() and not path.is_symlink() else ""
                 found[path.relative_to(machine.at).as_posix()] = content
     return found
