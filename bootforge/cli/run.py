@@ -227,15 +227,16 @@ def _waits(outcome: Outcome) -> bool:
 
 @contextmanager
 def _interruptible(fleet: Fleet) -> Iterator[Callable[[], bool]]:
-    """SIGINT and SIGTERM are told to the fleet; whether there was one. Never twice at once: a handler only sets two
-    values that the threads look at."""
+    """SIGINT, SIGTERM and SIGHUP are told to the fleet, unless they are ignored; whether there was one. The handler
+    only sets two values, which the threads look at."""
     heard = []
 
     def hear(number: int, frame: object) -> None:
         heard.append(number)
         fleet.control.interrupt()
 
-    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeded = [one for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) != signal.SIG_IGN]
+    before = {number: signal.signal(number, hear) for number in heeded}
     try:
         yield lambda: bool(heard)
     finally:

@@ -171,6 +171,9 @@ def test_every_shell_receives(tmp_path: Path, site: Path, shell: str) -> None:
     path = shutil.which(shell)
     with lab(tmp_path / "lab", site, 1) as made:
         made.machine(1).sh(f"ln -sf {path} /bin/sh; sed -i '/^root:/s,:[^:]*$,:/bin/sh,' /etc/passwd")
+        if shell == "busybox":
+            tools = "cat cp grep head id mkdir mktemp mv rm sed stat tail wc"
+            made.machine(1).sh(f"for tool in {tools}; do ln -sf {path} /usr/local/bin/$tool; done")
         done = made.run("web1.*", "--take-over", "--json")
         assert (done.status, kinds(done)) == (0, {"1": "changed"}), done
         assert made.machine(1).read("/etc/bf-token") == TOKEN + "\n"
@@ -290,7 +293,7 @@ def test_a_secret_that_cannot_be_had_concerns_its_hosts_only(two: Lab) -> None:
     assert "BOOTFORGE_TEST_ABSENT is not in the environment" in outcomes(done)["2"]["text"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGKILL])
 def test_secrets_of_a_run_that_was_ended_are_removed(two: Lab, number: int) -> None:
     """By the one who is ended; or, when he was killed, by the next."""
     rewrite(two.site / "roles/web.yaml", "firewall:", f"{SLOW}firewall:")

@@ -19,7 +19,8 @@ from bootforge.apply.session import Control
 from bootforge.apply.ssh import receiver, refused_by_sudo, ssh_command, why_unreachable
 from bootforge.cli import progress
 from bootforge.cli.progress import Live, as_json, differences, summary, told
-from bootforge.errors import NotFound
+from bootforge.errors import NotFound, SiteError
+from bootforge.render.engine import Engine
 from bootforge.report import DiffLine, Line, Report, StepLine
 from tests.support import SMALL, need, verb
 
@@ -198,6 +199,12 @@ def test_the_receiver_can_be_read_by_every_shell(shell: str) -> None:
     words = [shutil.which(shell) or shell, *(["sh"] if shell == "busybox" else []), "-n", "-c", receiver()[-1]]
     done = subprocess.run(words, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_site_cannot_replace_the_receiver() -> None:
+    with pytest.raises(SiteError) as told:
+        Engine({"templates/run/receive.sh": b"exit 0\n"})
+    assert [problem.code for problem in told.value.problems] == ["BF006"]
 
 
 def test_the_receiver_passes_shellcheck() -> None:
