@@ -30,6 +30,7 @@ VERBS = {
     "status": "reports:status",
     "events": "server:events",
     "log": "reports:log",
+    "run": "run:run",
     "schema": "site:schema",
 }
 """Each verb and where it is: a verb's module is imported when the verb is called."""
@@ -52,6 +53,7 @@ SUMMARIES = {
     "status": "Show how installs are going.",
     "events": "Show what happened.",
     "log": "Print what a host reported.",
+    "run": "Bring hosts to what the site says, over ssh.",
     "schema": "Print the JSON Schema of a site's files, for editors.",
 }
 
