@@ -3,9 +3,12 @@ the first boot, and ever after over SSH: nothing changes, and when the site chan
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,7 @@ from tests.rpms import BASE, RPM_TOOLS, build, make_key, publish
 from tests.support import need
 from tests.vm import lab as vm
 from tests.vm import media
-from tests.vm.product import SITE, Bootforge, serve
+from tests.vm.product import BOOTFORGE, SITE, Bootforge, serve
 
 pytestmark = pytest.mark.vm
 
@@ -105,9 +108,72 @@ def test_a_host_from_bare_metal_to_its_daily_run(bootforge: Bootforge, site: Pat
     machine.wait_for(r"^BF: post\| end\s+\d+\s+0\s", 20 * vm.PATIENCE)
     machine.wait_for("^BF: reboot$", 20 * vm.PATIENCE)
     deadline = time.monotonic() + 100 * vm.PATIENCE
-    while "booted" not in [one["detail"] for one in bootforge.json("events", HOST) if one["kind"] == "report"]:
-        assert time.monotonic() < deadline, bootforge("events", HOST)
+    while (status := bootforge.json("status", HOST)[0])["state"] != "installed":
+        assert status["state"] == "first-boot" and time.monotonic() < deadline, bootforge("status", HOST)
         time.sleep(1)
-    assert [one["state"] for one in bootforge.json("status", HOST)] == ["installed"]
+    assert (status["run"]["phase"], status["run"]["failed"], status["current"]) == ("boot", 0, True)
     # The restart that the chroot could not do was not lost.
     assert "\thandler:restart:lab\t" in bootforge("log", HOST, "booted")
+    daily_runs(bootforge, site, reached(bootforge, key))
+
+
+def reached(bootforge: Bootforge, key: Path) -> SshHost:
+    """The installed host by SSH, as its operator reaches it: with a configuration, a key, and the host's known key."""
+    known = bootforge.lab.run("ssh-keyscan", "-t", "ed25519", ADDRESS).stdout.replace(ADDRESS, HOST)
+    assert known, "sshd does not answer"
+    (key.parent / "known").write_text(known)
+    config = f"User root\nIdentityFile {key}\nIdentitiesOnly yes\nUserKnownHostsFile {key.parent}/known\n"
+    (key.parent / "config").write_text(config)
+    bin = key.parent / "bin"
+    bin.mkdir()
+    (bin / "ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {key.parent}/config "$@"\n')
+    (bin / "ssh").chmod(0o755)
+    return SshHost(bootforge, bin)
+
+
+@dataclass
+class SshHost:
+    """``bin`` has the ssh that finds the host."""
+
+    bootforge: Bootforge
+    bin: Path
+
+    def run(self, *words: str) -> tuple[int, dict[str, str]]:
+        """``bootforge run``: its exit status, and what became of the steps that were not ok."""
+        path = f"PATH={self.bin}:{os.environ['PATH']}"
+        done = self.bootforge.lab.run("env", path, *BOOTFORGE, "run", HOST, "--by-address", "--json", *words)
+        assert done.stdout, done.stderr
+        (told,) = json.loads(done.stdout)
+        return done.returncode, {step["step"]: step["status"] for step in told["steps"] if step["status"] != "ok"}
+
+    def __call__(self, command: str) -> str:
+        address = ("-o", f"HostName={ADDRESS}", "-o", f"HostKeyAlias={HOST}", HOST)
+        done = self.bootforge.lab.run(self.bin / "ssh", *address, command)
+        assert done.returncode == 0, done
+        return done.stdout.strip()
+
+
+def daily_runs(bootforge: Bootforge, site: Path, host: SshHost) -> None:
+    """Nothing to do is nothing done; a change of the site does exactly that; what drifted is mended."""
+    started = "wc -l </var/log/lab"
+    assert host(started) == "2", "at boot, and by the handler that was owed"
+    assert host.run("--check") == host.run() == (0, {})
+    say(site, conf="a=2", swappiness=20)
+    would = {step: "would" for step in ("files:/etc/lab.conf", "handler:restart:lab", "sysctl", "sysctl-live", "stamp")}
+    assert host.run("--check") == (1, would)
+    assert host("cat /etc/lab.conf /proc/sys/vm/swappiness") == "a=1\n10"
+    assert bootforge.json("status", HOST)[0]["current"] is False
+    assert host.run() == (0, {step: "changed" for step in would})
+    assert host("cat /etc/lab.conf /proc/sys/vm/swappiness") == "a=2\n20"
+    assert host(started) == "3"
+    host("rpm -e hello && systemctl disable --now lab 2>/dev/null && chmod 666 /etc/lab.conf && userdel ops")
+    drifted = {"packages", "services", "files:/etc/lab.conf", "users:ops", "keys:ops"}
+    status, steps = host.run("--check")
+    assert (
+        status == 1 and drifted - {"keys:ops"} <= {step for step in steps if not step.startswith("handler:")} <= drifted
+    )
+    status, steps = host.run()
+    assert status == 0 and set(steps.values()) == {"changed"} and drifted - {"keys:ops"} <= set(steps)
+    assert host.run() == (0, {})
+    newest = bootforge.json("status", HOST)[0]
+    assert (newest["run"]["phase"], newest["run"]["failed"], newest["current"]) == ("run", 0, True)
