@@ -26,9 +26,9 @@ VERBS = {
     "serve": "server:serve",
     "arm": "server:arm",
     "disarm": "server:disarm",
-    "status": "reports:status",
+    "status": "status:status",
     "events": "server:events",
-    "log": "reports:log",
+    "log": "log:log",
     "schema": "site:schema",
 }
 """Each verb and where it is: a verb's module is imported when the verb is called."""

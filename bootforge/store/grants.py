@@ -327,6 +327,14 @@ def end(connection: sa.Connection, hosts: Collection[str], state: State, now: fl
     return ended
 
 
+def settle(connection: sa.Connection, host: str, now: float) -> None:
+    """A run did all that there was to do on ``host``: if it was installed and its first boot failed or was not heard
+    of, that is over."""
+    newest = sa.select(sa.func.max(_g.seq)).where(_g.host == host).scalar_subquery()
+    waiting = (_g.seq == newest, _g.state == "installed", _g.booted_at.is_(None))
+    connection.execute(sa.update(grant).where(*waiting).values(booted_at=now))
+
+
 def status(connection: sa.Connection, hosts: Collection[str] | None, now: float) -> list[HostStatus]:
     """The newest grant of every host, or of ``hosts``, sorted by host; a host that was never armed has
     none."""
