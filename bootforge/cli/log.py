@@ -95,7 +95,8 @@ def _print_run(run: RunRow, as_json: bool) -> None:
     if as_json:
         print_json({"host": run.host, **run_json(run), "steps": plain(lines), "text": run.text})
         return
-    click.echo(f"{run.host}: {phase(run)} by {run.by}, {local(run.at)}, {run.ms / 1000:.1f} s: {result(run)}")
+    by = "" if run.by in ("installer", "first boot") else f" by {run.by}"
+    click.echo(f"{run.host}: {phase(run)}{by}, {local(run.at)}, {run.ms / 1000:.1f} s: {result(run)}")
     made = [f"{word} {value}" for word, value in (("revision", run.revision), ("plan", run.plan)) if value]
     if made:
         click.echo(", ".join(made))

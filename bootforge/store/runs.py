@@ -136,8 +136,10 @@ def is_known(connection: sa.Connection, host: str, report: Report) -> bool:
 
 def _told(report: Report) -> dict[str, Any]:
     """The columns that are read without the report."""
-    failed = next((one for one in report.steps if one.status == "failed"), None)
-    why = f"{failed.step}: {failed.text}" if failed and failed.text else failed.step if failed else ""
+    # The stamp fails when a step before it did, and is not one more.
+    failures = [one for one in report.steps if one.status == "failed"]
+    failures = [one for one in failures if one.step != STAMP] or failures
+    why = f"{failures[0].step}: {failures[0].text}".removesuffix(": ") if failures else ""
     handlers = (one for one in report.steps if one.step.startswith("handler:"))
     owed = (one.step.partition(":")[2] for one in handlers if one.status in ("failed", "skipped"))
     # With --only, the stamp says nothing of the other steps, and no other run has one step only.
@@ -150,7 +152,8 @@ def _told(report: Report) -> dict[str, Any]:
         "plan": clean(report.plan, run.c.plan),
         "exit": report.exit,
         "ms": min(report.ms, 2**31 - 1),
-        **{status: report.count(status) for status in ("changed", "would", "failed")},
+        **{status: report.count(status) for status in ("changed", "would")},
+        "failed": len(failures),
         "pending": clean(" ".join(owed), run.c.pending),
         "stamped": int(stamped),
         "why": clean(why, run.c.why),
