@@ -34,6 +34,7 @@ MANY = 500
 STAMP = "stamp"
 """The step that says on the host what it was made from, once all others have succeeded: plan/steps.py."""
 _LIGHT = tuple(column for column in run.c if column.name != "body")
+"""The columns of a run without its report, in the order of :class:`RunRow`."""
 _ORDER = {status: place for place, status in enumerate(("failed", "changed", "would", "blocked", "skipped", "ok"))}
 _NOTHING = {"changed_at": None, "changed_text": "", "failed_at": None, "failed_text": ""}
 
@@ -215,7 +216,7 @@ def last(connection: sa.Connection, hosts: Collection[str] | None) -> dict[str, 
     rows = sa.select(*_LIGHT).where(run.c.id.in_(sa.union(*newest))).order_by(run.c.id)
     wanted = None if hosts is None else set(hosts)
     found: dict[str, LastRuns] = {}
-    for row in (_row(row._mapping) for row in connection.execute(rows)):
+    for row in (_light(row) for row in connection.execute(rows)):
         if wanted is None or row.host in wanted:
             before = found.get(row.host, LastRuns(row, None, None))
             found[row.host] = LastRuns(row, before.done if row.check else row, row if row.stamped else before.stamped)
@@ -227,6 +228,12 @@ def steps_of(connection: sa.Connection, host: str) -> list[StepRow]:
     columns = (step.c.name, step.c.changed_at, step.c.changed_text, step.c.failed_at, step.c.failed_text)
     rows = sa.select(*columns).where(step.c.host == clean(host, step.c.host)).order_by(step.c.name)
     return [StepRow(*row) for row in connection.execute(rows)]
+
+
+def _light(row: sa.Row[Any]) -> RunRow:
+    values = [*row]
+    values[5], values[13], values[14] = bool(values[5]), tuple(values[13].split()), bool(values[14])
+    return RunRow(*values)
 
 
 def _row(values: Mapping[str, Any] | sa.RowMapping) -> RunRow:

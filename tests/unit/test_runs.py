@@ -133,22 +133,23 @@ def test_a_wide_report_is_cut_to_what_fits(store: Store, monkeypatch: pytest.Mon
     assert 5 < len(kept.report.steps) < 20 and kept.exit == 0 and len(kept.text.encode()) < 25_000
 
 
+HEAD = "bootforge\tweb1\trun\t\tr\tp\n"
 HOSTILE = {
     "nothing": "",
     "zeros": "\x00" * 1000,
     "no report": "hello\nworld\n",
     "an end only": "end\t1\t0\t\n",
-    "a line without end": "bootforge\tweb1\trun\t\tr\tp\nok\t1\t" + "x" * 1_000_000,
-    "many lines": "bootforge\tweb1\trun\t\tr\tp\n" + "failed\t1\ta\t\n" * 100_000,
-    "many steps": "bootforge\tweb1\trun\t\tr\tp\n" + "".join(f"changed\t1\ts{n}\tx\n" for n in range(50_000)),
-    "huge numbers": f"bootforge\tweb1\trun\t\tr\tp\nfailed\t{'9' * 12}\ta\tb\nend\t{'9' * 12}\t999\t\n",
-    "wrong numbers": "bootforge\tweb1\trun\t\tr\tp\nfailed\tNaN\ta\tb\nfailed\t-5\tb\tc\nend\tx\ty\t\n",
-    "what a terminal obeys": "bootforge\tweb1\trun\t\t\x1b]0;r\x07\t\u202ep\nfailed\t1\ta\t\x1b[2J\x00\u202eb\x85\nend\t1\t5\t\n",
-    "lone surrogates": "bootforge\tweb1\trun\t\tr\tp\nfailed\t1\ta\t\udcff\udc80\nend\t1\t5\t\n",
+    "a line without end": HEAD + "ok\t1\t" + "x" * 1_000_000,
+    "many lines": HEAD + "failed\t1\ta\t\n" * 100_000,
+    "many steps": HEAD + "".join(f"changed\t1\ts{n}\tx\n" for n in range(50_000)),
+    "huge numbers": HEAD + f"failed\t{'9' * 12}\ta\tb\nend\t{'9' * 12}\t999\t\n",
+    "wrong numbers": HEAD + "failed\tNaN\ta\tb\nfailed\t-5\tb\tc\nend\tx\ty\t\n",
+    "what a terminal obeys": "bootforge\tweb1\trun\t\t\x1b]0;r\x07\t\u202ep\nfailed\t1\ta\t\x1b[2J\x00\u202eb\n",
+    "lone surrogates": HEAD + "failed\t1\ta\t\udcff\udc80\nend\t1\t5\t\n",
     "SQL": "bootforge\tweb1\trun\t\t'\t\"\nfailed\t1\t';DROP TABLE run;--\t%s :x\nend\t1\t5\t\n",
     "an unknown phase": "bootforge\tweb1\tfinal\t\tr\tp\nok\t1\ta\t\nend\t1\t0\t\n",
-    "two first lines": "bootforge\tweb1\trun\t\tr\tp\n" * 2 + "ok\t1\ta\t\nend\t1\t0\t\n",
-    "long names": f"bootforge\tweb1\trun\t\t{'r' * 600}\t{'p' * 600}\nfailed\t1\t{'a' * 500}\t{'b' * 4000}\nend\t1\t5\t\n",
+    "two first lines": HEAD * 2 + "ok\t1\ta\t\nend\t1\t0\t\n",
+    "long names": f"bootforge\tweb1\trun\t\t{'r' * 600}\t{'p' * 600}\nfailed\t1\t{'a' * 500}\t{'b' * 4000}\n",
 }
 
 
@@ -293,9 +294,9 @@ def test_runs_that_end_together_are_all_kept(store: Store, monkeypatch: pytest.M
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(end, range(24)))
-    for host in ("h0", "h1"):
-        assert len(stored(store, host)) == runs.RUNS_KEPT
-        assert len(store.steps(host)) == 13
+    for name in ("h0", "h1"):
+        assert len(stored(store, name)) == runs.RUNS_KEPT
+        assert len(store.steps(name)) == 13
     assert sum(row.count for row in store.events() if row.kind == "run") == 24
 
 
