@@ -27,9 +27,9 @@ VERBS = {
     "serve": "server:serve",
     "arm": "server:arm",
     "disarm": "server:disarm",
-    "status": "reports:status",
+    "status": "status:status",
     "events": "server:events",
-    "log": "reports:log",
+    "log": "log:log",
     "run": "run:run",
     "schema": "site:schema",
 }

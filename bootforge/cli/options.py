@@ -51,6 +51,7 @@ store = click.option(
     help="The store, as sqlite:////var/lib/bootforge/store.db; or BOOTFORGE_STORE.",
 )
 verbose = click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_verbose, help="Say more.")
+more = click.option("-v", "--verbose", "more", is_flag=True, callback=_verbose, help="Say more, and show all columns.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 hosts = click.argument("hosts", nargs=-1, shell_complete=complete_hosts)
 some_hosts = click.argument("hosts", nargs=-1, required=True, shell_complete=complete_hosts)

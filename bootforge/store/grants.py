@@ -327,14 +327,22 @@ def end(connection: sa.Connection, hosts: Collection[str], state: State, now: fl
     return ended
 
 
+def settle(connection: sa.Connection, host: str, now: float) -> None:
+    """A run did all that there was to do on ``host``: if it was installed and its first boot failed or was not heard
+    of, that is over."""
+    newest = sa.select(sa.func.max(_g.seq)).where(_g.host == host).scalar_subquery()
+    waiting = (_g.seq == newest, _g.state == "installed", _g.booted_at.is_(None))
+    connection.execute(sa.update(grant).where(*waiting).values(booted_at=now))
+
+
 def status(connection: sa.Connection, hosts: Collection[str] | None, now: float) -> list[HostStatus]:
     """The newest grant of every host, or of ``hosts``, sorted by host; a host that was never armed has
     none."""
     newest = sa.select(sa.func.max(grant.c.seq)).group_by(grant.c.host)
-    rows = sa.select(grant).where(grant.c.seq.in_(newest)).order_by(grant.c.host)
+    rows = sa.select(*(grant.c[name] for name in _FIELDS)).where(grant.c.seq.in_(newest)).order_by(grant.c.host)
     if hosts is not None and len(hosts) <= MANY:
         rows = rows.where(grant.c.host.in_([clean(host, grant.c.host) for host in hosts]))
-    found = (GrantRow(**_values(row)) for row in connection.execute(rows))
+    found = (GrantRow(*row) for row in connection.execute(rows))
     wanted = None if hosts is None else set(hosts)
     return [_status_of(row, now) for row in found if wanted is None or row.host in wanted]
 

@@ -107,10 +107,12 @@ run = sa.Table(
     Column("ms", Integer, nullable=False),
     Column("changed", Integer, nullable=False),
     Column("would", Integer, nullable=False),
-    Column("failed", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),  # but for the stamp, when another step did
+    Column("pending", String(500), nullable=False),  # handlers that are owed still, with blanks between
+    Column("stamped", Integer, nullable=False),  # 1: the host is what this plan says
     Column("why", String(500), nullable=False),  # the first step that failed, and what it said
-    Column("body", sa.LargeBinary, nullable=False),  # the report, without differences
-    Index("ix_run_host", "host"),
+    Column("body", sa.LargeBinary, nullable=False),  # the report, without differences, as zlib packs it
+    Index("ix_run_host", "host", "checked", "stamped", "id"),
 )
 
 step = sa.Table(
@@ -118,6 +120,7 @@ step = sa.Table(
     metadata,
     Column("host", String(255), primary_key=True),
     Column("name", String(255), primary_key=True),
+    Column("at", Double, nullable=False),  # when it last did either
     Column("changed_at", Double),
     Column("changed_text", String(500), nullable=False),
     Column("failed_at", Double),

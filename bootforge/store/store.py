@@ -7,7 +7,7 @@ import math
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address
 from types import MappingProxyType
@@ -21,7 +21,7 @@ from bootforge.store import events, grants, runs
 from bootforge.store.database import Database
 from bootforge.store.events import EventRow, News
 from bootforge.store.grants import Decision, GrantRow, HostStatus, Outcome, Rule
-from bootforge.store.runs import RunRow, StepRow
+from bootforge.store.runs import LastRuns, RunRow, StepRow
 from bootforge.store.schema import clean, grant, log
 
 T = TypeVar("T")
@@ -36,6 +36,8 @@ BOOT_EVENTS = 10
 """Boots of one grant that are told one by one; netboot scripts are asked for without a token."""
 COALESCE = 60.0
 """Seconds within which equal refusals are counted in one event."""
+RUN_COALESCE = 24 * 3600.0
+"""Seconds within which equal runs of a host are counted in one event: a run every hour that changes nothing is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,41 +154,47 @@ class Store:
         """
         if outcome not in ("installed", "failed"):
             raise ValueError(f"{outcome!r} is not an outcome of an install")
+        told, odd = runs.read_report(_without(token, text), host, "install")
         name, body, digest = _kept(name, text, token)
 
         def keep(connection: sa.Connection, now: float, of: GrantRow) -> None:
-            if _keep(connection, now, of, name, outcome, body, digest):
-                _add_run(connection, now, host, "installer", "install", text)
+            if _keep(connection, now, of, name, outcome, body, digest) and told:
+                runs.add(connection, now, of.host, "installer", told)
 
         what = {"ask_outcome": outcome, "ask_name": name, "ask_digest": digest}
-        detail = f"{outcome}: {name}"
+        detail = f"{outcome}: {name}" + (f" ({odd})" if odd else "")
         return self._permit("report", grants.REPORT, host, address, token, planned, what, keep, detail)
 
     def report_boot(self, host: str, token: str, address: str, went_well: bool, text: str) -> Decision:
         """The installed host says how its first boot went, for a week at most; a boot that failed may be followed by
-        one that went well. The text is kept in the log as ``booted`` or ``boot-failed``; the state stays."""
+        one that went well. The text is kept in the log as ``booted`` or ``boot-failed``."""
+        told, odd = runs.read_report(_without(token, text), host, "boot")
         name, body, digest = _kept("booted" if went_well else "boot-failed", text, token)
 
         def keep(connection: sa.Connection, now: float, of: GrantRow) -> None:
             _keep(connection, now, of, name, name, body, digest)
-            _add_run(connection, now, host, "first boot", "boot", text)
+            if told and not runs.is_known(connection, of.host, told):
+                runs.add(connection, now, of.host, "first boot", told)
 
+        detail = name + (f" ({odd})" if odd else "")
         what = {"ask_went_well": went_well}
-        return self._permit("report", grants.FIRST_BOOT, host, address, token, False, what, keep, name)
+        return self._permit("report", grants.FIRST_BOOT, host, address, token, False, what, keep, detail)
 
-    def record_run(self, host: str, text: str, by: str) -> RunRow:
-        """Keeps the report of a run that ``by`` had done on ``host``; what changed something or failed is an event.
-        Who calls this knows whose report it is: the name in it is not looked at."""
-        who = clean(by, grant.c.armed_by)
+    def record_run(self, host: str, report_text: str, by: str) -> RunRow | None:
+        """Keeps the report of a run that ``by`` had done on ``host``, and an event of it; equal ones of a day are
+        counted in one. A run that did everything also settles a first boot that failed or was not heard of. Who calls
+        this knows whose report it is: the name in it is not looked at. None for a text that tells of no run."""
+        report = parse_report(report_text)
 
         def work(connection: sa.Connection, now: float) -> RunRow:
-            row = _add_run(connection, now, host, who, "", text)
-            if not row.check and (row.changed or row.failed or row.exit is None):
-                detail = f"by {who}: {row.changed} changed, {row.failed} failed"
-                events.add(connection, now, News("run", host, detail=detail, source="own"))
+            row = runs.add(connection, now, host, by, report)
+            if row.exit == 0 and row.stamped and not row.check:
+                grants.settle(connection, row.host, now)
+            detail = f"{'check ' if row.check else ''}by {row.by}: {row.told}"
+            events.add(connection, now, News("run", row.host, detail=detail, source="run", coalesce=RUN_COALESCE))
             return row
 
-        return self._write(work)
+        return self._write(work) if report.phase in runs.PHASES else None
 
     def keep_log(self, host: str, token: str, address: str, planned: bool, name: str, text: str) -> Decision:
         """The installer sends a log, before or after its report; it is kept under ``name``, without an outcome.
@@ -245,10 +253,10 @@ class Store:
         with self._database.read() as connection:
             return runs.of_host(connection, host)
 
-    def newest_runs(self, hosts: Collection[str] | None = None, good: bool = False) -> dict[str, RunRow]:
-        """The newest run of each host, without its text; with ``good`` the newest that did all there was to do."""
+    def last_runs(self, hosts: Collection[str] | None = None) -> dict[str, LastRuns]:
+        """The last runs of each host that has any, without their texts. ``hosts`` None: all."""
         with self._database.read() as connection:
-            return runs.newest(connection, hosts, good)
+            return runs.last(connection, hosts)
 
     def steps(self, host: str) -> list[StepRow]:
         """When each step of a host last changed something and last failed, also in runs that are kept no more."""
@@ -291,10 +299,13 @@ class Store:
             return work(connection, self._clock())
 
 
+def _without(token: str, text: str) -> str:
+    return text.replace(token, "[token]") if len(token) >= TOKEN_LENGTH else text
+
+
 def _kept(name: str, text: str, token: str) -> tuple[str, bytes, str]:
     """Name, body and digest of a text as it is stored: without the token, and of what is too long the end."""
-    kept = text.replace(token, "[token]") if len(token) >= TOKEN_LENGTH else text
-    body = kept.encode("utf-8", "backslashreplace")[-LOG_BYTES:]
+    body = _without(token, text).encode("utf-8", "backslashreplace")[-LOG_BYTES:]
     return clean(name, log.c.name), body, hashlib.sha256(body).hexdigest()
 
 
@@ -311,17 +322,6 @@ def _keep(
         connection.execute(sa.delete(log).where(of_name, log.c.id.not_in(newest)))
         return True
     return False
-
-
-def _add_run(connection: sa.Connection, now: float, host: str, by: str, phase: str, text: str) -> RunRow:
-    """Keeps the run that a text tells of; ``phase`` is what the text must be of, '' for what it says itself. A text
-    without a first line was written by %pre or %post, where there was no bootstrap yet."""
-    report = parse_report(text)
-    if not report.phase:
-        report = parse_report(f"bootforge\t{host}\t{phase or 'run'}\t\t\t\n{text}")
-    if phase:
-        report = replace(report, phase=phase, check=False)
-    return runs.add(connection, now, host, by, report)
 
 
 def _news(what: str, host: str, address: str, decision: Decision, detail: str) -> News:

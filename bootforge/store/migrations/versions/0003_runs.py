@@ -28,14 +28,17 @@ def upgrade() -> None:
         sa.Column("changed", sa.Integer, nullable=False),
         sa.Column("would", sa.Integer, nullable=False),
         sa.Column("failed", sa.Integer, nullable=False),
+        sa.Column("pending", sa.String(500), nullable=False),
+        sa.Column("stamped", sa.Integer, nullable=False),
         sa.Column("why", sa.String(500), nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
     )
-    op.create_index("ix_run_host", "run", ["host"])
+    op.create_index("ix_run_host", "run", ["host", "checked", "stamped", "id"])
     op.create_table(
         "step",
         sa.Column("host", sa.String(255), primary_key=True),
         sa.Column("name", sa.String(255), primary_key=True),
+        sa.Column("at", sa.Double, nullable=False),
         sa.Column("changed_at", sa.Double),
         sa.Column("changed_text", sa.String(500), nullable=False),
         sa.Column("failed_at", sa.Double),
