@@ -6,7 +6,7 @@ import math
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
@@ -82,8 +82,8 @@ class Fleet:
     max_fail: Amount | None = None
     control: Control = field(default_factory=Control)
 
-    def run(self) -> Iterator[Event]:
-        """What happens, as it happens; at the end an outcome for every host."""
+    def run(self) -> Generator[Event, None, None]:
+        """What happens, as it happens; at the end an outcome for every host. Once it is closed, no host begins."""
         begun = failed = 0
         stopped = ""
         for number, batch in enumerate(self.batches):
@@ -101,7 +101,7 @@ class Fleet:
                     f"{failed} of {begun} hosts failed in the first {number + 1} batches, which is more than --max-fail"
                 )
 
-    def _batch(self, hosts: Sequence[str]) -> Iterator[Event]:
+    def _batch(self, hosts: Sequence[str]) -> Generator[Event, None, None]:
         events: SimpleQueue[Event | BaseException] = SimpleQueue()
         waiting = deque(hosts)
         workers = [

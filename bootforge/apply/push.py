@@ -95,7 +95,8 @@ class Push:
     def _command(self, plan: Plan) -> list[str]:
         if self.request.local:
             return [*receiver()]
-        addresses = (address for nic in plan.nics for address in (nic.address, nic.address6) if address)
+        nics = (plan.install_nic, *plan.nics)
+        addresses = (address for nic in nics for address in (nic.address, nic.address6) if address)
         address = next((str(address.ip) for address in addresses), "") if self.request.by_address else ""
         return ssh_command(plan.host.text, address)
 
@@ -149,8 +150,9 @@ class Push:
         if status == 75 and not report.host:
             return "locked", last_line(errors), ""
         if (status == 255 and not self.request.local) or status < 0:
-            begun = f"; {goes_on}" if session.sent else ", before anything was begun"
-            return "lost", f"the connection broke{begun}", ""
+            if not session.sent:
+                return "unreachable", "the connection broke before anything was begun", "closed"
+            return "lost", f"the connection broke; {goes_on}", ""
         return "failed", last_line(errors) or f"the script ended with status {status} and no report", ""
 
     def _ended(self, host: str, report: Report, stamped: str) -> tuple[Kind, str, str]:

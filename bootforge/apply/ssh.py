@@ -45,7 +45,9 @@ _REASONS = (
 """A word for scripts, what ssh's own lines have in them (OpenSSH: sshconnect.c, sshconnect2.c, clientloop.c), and what
 that means. The first that fits counts: ssh tells of a changed key before it says that verification failed."""
 
-_SUDO = re.compile(r"^(?:sudo: .*|.*: sudo: .*not found.*|.*is not in the sudoers file.*)$", re.MULTILINE)
+_SUDO = re.compile(
+    r"^(?:sudo: .*|.*: sudo: .*not found.*|.*is not (?:in the sudoers file|allowed to ).*)$", re.MULTILINE
+)
 
 
 @cache

@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -191,8 +191,8 @@ def _follow(
         display = Live(total, lambda host: request.steps(generation.plan(host)))
     outcomes = []
     told = False
-    with display:
-        for event in fleet.run():
+    with display, closing(fleet.run()) as events:
+        for event in events:
             display.take(event)
             if isinstance(event, Outcome):
                 outcomes.append(event)

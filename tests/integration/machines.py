@@ -4,19 +4,22 @@ changed on one stays in its overlay, and whoever ends its first process ends the
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.integration.edge import alive
 from tests.support import ROOT, SMALL, Done, bootforge, environment, need, write_site
 
 KEY = (SMALL / "keys" / "ops.pub").read_text()
@@ -31,7 +34,7 @@ secrets:
   root_hash: {env: BOOTFORGE_ROOT_HASH}
 defaults: {profile: rocky9, layout: lvm, timezone: Etc/UTC, authorized_keys: {root: [keys/ops.pub]}}
 """
-ROLE = "nics: {lan: {network: lan}}\n"
+_NICS = "nics: {lan: {network: lan}}\n"
 TOKEN = f"LeakToken{os.getpid()}" * 3
 """What is searched for; tests that run at the same time have others."""
 
@@ -51,7 +54,7 @@ def run_site(root: Path, count: int, role: str, more: Mapping[int, str] | None =
         + (more or {}).get(n, "")
         for n in range(1, count + 1)
     ]
-    files = {"site.yaml": SITE, "roles/web.yaml": ROLE + role, "hosts/web.yaml": "".join(hosts), "keys/ops.pub": KEY}
+    files = {"site.yaml": SITE, "roles/web.yaml": _NICS + role, "hosts/web.yaml": "".join(hosts), "keys/ops.pub": KEY}
     return write_site(root, files)
 
 
@@ -237,3 +240,81 @@ def _free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
+
+
+# What tests of runs share
+
+ROLE = "firewall: {enabled: false}\nfiles: {/etc/bf-motd: {content: hello}, /etc/bf-token: {secret: token}}\n"
+SLOW = "commands: {slow: [/bin/sh, -c, 'sleep 4; echo x >>/bf-slow']}\n"
+"""What takes four seconds where it is notified."""
+
+
+def outcomes(done: Done) -> dict[str, dict[str, Any]]:
+    """What --json says, by the host's number."""
+    assert done.out.startswith("["), done
+    return {re.sub(r"\D", "", one["host"].partition(".")[0]): one for one in done.json}
+
+
+def kinds(done: Done) -> dict[str, str]:
+    return {number: one["outcome"] for number, one in outcomes(done).items()}
+
+
+def changed(one: dict[str, Any]) -> list[str]:
+    return [step["step"] for step in one["steps"] if step["status"] in ("changed", "would")]
+
+
+def rewrite(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def places(at: Path, *but: str) -> list[str]:
+    """The files below a directory that have the token in them."""
+    found = []
+    for path in at.rglob("*"):
+        if path.is_file() and not path.is_symlink() and "/root/" not in path.as_posix():
+            try:
+                if TOKEN.encode() in path.read_bytes():
+                    found.append(path.relative_to(at).as_posix())
+            except OSError:
+                continue
+    return sorted(set(found) - {*but})
+
+
+def leaking_processes(but: int) -> set[str]:
+    """Processes that have the token among their arguments or in their environment."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        for what in ("cmdline", "environ"):
+            try:
+                content = (process / what).read_bytes()
+            except OSError:
+                continue
+            if TOKEN.encode() in content and int(process.name) != but:
+                found.add(f"{what} of {(process / 'cmdline').read_text()}")
+    return found
+
+
+def slow_lab(two: Lab) -> None:
+    """From now on a run takes four seconds on each machine, in a handler."""
+    assert two.run("web[12].*", "--take-over").status == 0
+    more = f"{SLOW}files: {{/etc/bf-slow: {{content: x, notify: [run slow]}}, "
+    rewrite(two.site / "roles/web.yaml", "files: {", more)
+
+
+def begun(machine: Machine) -> Callable[[], bool]:
+    """Whether its handler is at work."""
+    return lambda: (machine.upper / "var/lib/bootforge/pending/run:slow").exists()
+
+
+def ssh_processes(made: Lab) -> list[int]:
+    """The operator's ssh processes that are there."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"-F\0{made.at}/config".encode() in (process / "cmdline").read_bytes() and alive(int(process.name)):
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found

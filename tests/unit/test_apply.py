@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,19 @@ def test_no_more_than_jobs_at_once_and_none_after_an_interrupt() -> None:
     assert most == 4 and len(ended) == 20 and 0 < ended.count("not begun") < 20
 
 
+def test_no_host_begins_when_nobody_listens_any_more() -> None:
+    attended = []
+
+    def attend(host: str, control: Control, said: Callable[[Line], None]) -> Outcome:
+        attended.append(host)
+        time.sleep(0.02)
+        return Outcome(host, "ok")
+
+    with closing(Fleet([HOSTS], attend, 2).run()) as events:
+        next(events)
+    assert 0 < len(attended) <= 4 and threading.active_count() == 1
+
+
 def test_a_defect_in_a_thread_ends_the_whole() -> None:
     def attend(host: str, control: Control, said: Callable[[Line], None]) -> Outcome:
         if host == "web003":
@@ -178,6 +192,7 @@ def test_what_ssh_says(errors: str, why: str) -> None:
         "sudo: sorry, you must have a tty to run sudo",
         "sh: 1: exec: sudo: not found",
         "ops is not in the sudoers file.  This incident will be reported.",
+        "Sorry, user ops is not allowed to execute '/usr/bin/sh -c x' as root on web1.",
     ],
 )
 def test_what_sudo_says(line: str) -> None:
