@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "vagrant" / "site"
 SMALL = ROOT / "tests" / "site"
 """Three hosts of one data centre, for tests that say to the letter what comes out."""
+RELEASES_SITE = ROOT / "tests" / "golden" / "site"
+"""A host of each release of Enterprise Linux, which says nearly all that a bootstrap can do."""
 ROOT_HASH = "$6$rounds=5000$seededsaltseeded$" + "SeEdEdHaSh" * 8 + "SeEdEd"
 
 

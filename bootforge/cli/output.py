@@ -43,18 +43,27 @@ def plain(value: Any) -> Any:
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table: aligned columns on a terminal and in a pipe alike; nothing when there are no rows. No cell is ever
     cut: a terminal wraps lines that are too long for it, and a URL stays one."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    table = [[str(cell) for cell in row] for row in rows]
+    if not table:
+        return
+    table.insert(0, [*header])
+    sizes = [[_columns(cell) for cell in row] for row in table]
+    widths = [max(column) for column in zip(*sizes, strict=True)]
+    lines = [
+        "   ".join(cell + " " * (width - size) for cell, size, width in zip(row, said, widths, strict=True)).rstrip()
+        for row, said in zip(table, sizes, strict=True)
+    ]
+    lines.insert(1, "\N{BOX DRAWINGS LIGHT HORIZONTAL}" * (sum(widths) + 3 * len(widths) - 3))
+    click.echo("\n".join(lines))
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in header:
-        table.add_column(name, no_wrap=True)
-    count = 0
-    for count, row in enumerate(rows, 1):  # noqa: B007
-        table.add_row(*(str(cell) for cell in row))
-    if count:
-        Console(width=100_000, highlight=False, markup=False).print(table)
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 @contextmanager
@@ -116,6 +125,11 @@ def _escaped(text: str, more: str = "") -> str:
     for char in "%\r\n" + more:
         text = text.replace(char, f"%{ord(char):02X}")
     return text
+
+
+def local(seconds: float) -> str:
+    """A time of the store as ISO 8601, by the clock of whoever reads it."""
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
 
 
 def when(seconds: float | None) -> str:

@@ -63,11 +63,14 @@ def _unused(generation: Generation) -> Iterator[Problem]:
         passwords = [spec.root_password, *(user.password for user in spec.users.values())]
         used["secret"].update(filter(None, passwords))
         used["key file"].update(file for files in spec.authorized_keys.values() for file in files)
+        used["key file"].update(spec.trust, filter(None, (file.source for file in spec.files.values())))
         used["repo"].update(spec.repos)
         used["key file"].update(filter(None, (site.repos[name].gpgkey for name in spec.repos if name in site.repos)))
         chap = (spec.chap.secret, spec.chap.mutual_secret) if spec.chap else ()
         used["secret"].update(filter(None, chap))
-        storage = generation.plan(host.name.text).storage
+        plan = generation.plan(host.name.text)
+        used["secret"].update(name for step in plan.steps for name in step.secrets)
+        storage = plan.storage
         for volume in storage.volumes if storage else ():
             used["array"].add(volume.array)
             used["pool"].add(f"{volume.array}/{volume.pool}")

@@ -88,6 +88,8 @@ class Engine:
         for name in own:
             if name not in shipped:
                 yield Problem(Origin(f"templates/{name}"), "BF006", "is not read: Bootforge ships no such template")
+            elif name.startswith("run/"):
+                yield Problem(Origin(f"templates/{name}"), "BF006", "is not read: what receives a run is ours alone")
             elif name.endswith(".sh") and re.search(r"\{%[-+]?\s*endraw", own[name]):
                 yield Problem(Origin(f"templates/{name}"), "BF007", "a shell library is no template", "drop 'endraw'")
         for name in {**shipped, **own}:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,9 @@ BUSY = 20.0
 
 _ONE_AT_A_TIME = 0x62666F7267650001
 """PostgreSQL's name for the lock that lets one process migrate at a time."""
+
+_HOSTS = 0x62666F72
+"""The first of the two numbers that name a host's lock."""
 
 
 class StoreError(BootforgeError):
@@ -162,6 +166,14 @@ def lock_schema(connection: sa.Connection) -> None:
     """Lets one process migrate at a time, until its transaction ends; on SQLite a writer is alone anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ONE_AT_A_TIME)))
+
+
+def lock_host(connection: sa.Connection, host: str) -> None:
+    """Lets one transaction at a time write what belongs to a host; on SQLite a writer is alone anyway. Two names may
+    share a lock."""
+    if connection.dialect.name == "postgresql":
+        number = zlib.crc32(host.encode("utf-8", "backslashreplace")) - 2**31
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_HOSTS, sa.cast(number, sa.Integer))))
 
 
 _creating = threading.Lock()

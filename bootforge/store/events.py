@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from bootforge.store.schema import clean, event
 
-Source = Literal["own", "token", "stranger"]
+Source = Literal["own", "run", "token", "stranger"]
 
 HOUR = 3600.0
 
@@ -29,7 +29,9 @@ class Quota:
 
 QUOTAS: dict[Source, Quota] = {
     # the operator, the server, and what a grant permitted (its counters bound that)
-    "own": Quota(kept=70_000),
+    "own": Quota(kept=50_000),
+    # runs of the bootstrap that somebody began: a fleet that is run every day must not push out who armed what
+    "run": Quota(kept=20_000),
     # whoever holds a grant's token or asks for an armed host, when refused or more often than needed
     "token": Quota(kept=15_000, hourly=60, group="host"),
     # anybody

@@ -16,10 +16,12 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from bootforge.errors import UsageError
-from bootforge.store import events, grants
+from bootforge.report import parse_report
+from bootforge.store import events, grants, runs
 from bootforge.store.database import Database
 from bootforge.store.events import EventRow, News
 from bootforge.store.grants import Decision, GrantRow, HostStatus, Outcome, Rule
+from bootforge.store.runs import LastRuns, RunRow, StepRow
 from bootforge.store.schema import clean, grant, log
 
 T = TypeVar("T")
@@ -34,6 +36,8 @@ BOOT_EVENTS = 10
 """Boots of one grant that are told one by one; netboot scripts are asked for without a token."""
 COALESCE = 60.0
 """Seconds within which equal refusals are counted in one event."""
+RUN_COALESCE = 24 * 3600.0
+"""Seconds within which equal runs of a host are counted in one event: a run every hour that changes nothing is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,24 +154,47 @@ class Store:
         """
         if outcome not in ("installed", "failed"):
             raise ValueError(f"{outcome!r} is not an outcome of an install")
+        told, odd = runs.read_report(_without(token, text), host, "install")
         name, body, digest = _kept(name, text, token)
 
         def keep(connection: sa.Connection, now: float, of: GrantRow) -> None:
-            _keep(connection, now, of, name, outcome, body, digest)
+            if _keep(connection, now, of, name, outcome, body, digest) and told:
+                runs.add(connection, now, of.host, "installer", told)
 
         what = {"ask_outcome": outcome, "ask_name": name, "ask_digest": digest}
-        detail = f"{outcome}: {name}"
+        detail = f"{outcome}: {name}" + (f" ({odd})" if odd else "")
         return self._permit("report", grants.REPORT, host, address, token, planned, what, keep, detail)
 
     def report_boot(self, host: str, token: str, address: str, went_well: bool, text: str) -> Decision:
         """The installed host says how its first boot went, for a week at most; a boot that failed may be followed by
-        one that went well. The text is kept in the log as ``booted`` or ``boot-failed``; the state stays."""
+        one that went well. The text is kept in the log as ``booted`` or ``boot-failed``."""
+        told, odd = runs.read_report(_without(token, text), host, "boot")
         name, body, digest = _kept("booted" if went_well else "boot-failed", text, token)
 
         def keep(connection: sa.Connection, now: float, of: GrantRow) -> None:
             _keep(connection, now, of, name, name, body, digest)
+            if told and not runs.is_known(connection, of.host, told):
+                runs.add(connection, now, of.host, "first boot", told)
 
-        return self._permit("report", grants.FIRST_BOOT, host, address, token, False, {}, keep, name)
+        detail = name + (f" ({odd})" if odd else "")
+        what = {"ask_went_well": went_well}
+        return self._permit("report", grants.FIRST_BOOT, host, address, token, False, what, keep, detail)
+
+    def record_run(self, host: str, report_text: str, by: str) -> RunRow | None:
+        """Keeps the report of a run that ``by`` had done on ``host``, and an event of it; equal ones of a day are
+        counted in one. A run that did everything also settles a first boot that failed or was not heard of. Who calls
+        this knows whose report it is: the name in it is not looked at. None for a text that tells of no run."""
+        report = parse_report(report_text)
+
+        def work(connection: sa.Connection, now: float) -> RunRow:
+            row = runs.add(connection, now, host, by, report)
+            if row.exit == 0 and row.stamped and not row.check:
+                grants.settle(connection, row.host, now)
+            detail = f"{'check ' if row.check else ''}by {row.by}: {row.told}"
+            events.add(connection, now, News("run", row.host, detail=detail, source="run", coalesce=RUN_COALESCE))
+            return row
+
+        return self._write(work) if report.phase in runs.PHASES else None
 
     def keep_log(self, host: str, token: str, address: str, planned: bool, name: str, text: str) -> Decision:
         """The installer sends a log, before or after its report; it is kept under ``name``, without an outcome.
@@ -221,6 +248,21 @@ class Store:
         with self._database.read() as connection:
             return [_log_row(row) for row in connection.execute(rows)]
 
+    def runs(self, host: str) -> list[RunRow]:
+        """The runs that are kept of a host, with their texts, oldest first."""
+        with self._database.read() as connection:
+            return runs.of_host(connection, host)
+
+    def last_runs(self, hosts: Collection[str] | None = None) -> dict[str, LastRuns]:
+        """The last runs of each host that has any, without their texts. ``hosts`` None: all."""
+        with self._database.read() as connection:
+            return runs.last(connection, hosts)
+
+    def steps(self, host: str) -> list[StepRow]:
+        """When each step of a host last changed something and last failed, also in runs that are kept no more."""
+        with self._database.read() as connection:
+            return runs.steps_of(connection, host)
+
     # --- transactions
 
     def _permit(
@@ -231,7 +273,7 @@ class Store:
         address: str,
         token: str = "",
         planned: bool = False,
-        more: Mapping[str, str] = MappingProxyType({}),
+        more: Mapping[str, str | bool] = MappingProxyType({}),
         then: Callable[[sa.Connection, float, GrantRow], None] | None = None,
         detail: str = "",
     ) -> Decision:
@@ -257,17 +299,20 @@ class Store:
             return work(connection, self._clock())
 
 
+def _without(token: str, text: str) -> str:
+    return text.replace(token, "[token]") if len(token) >= TOKEN_LENGTH else text
+
+
 def _kept(name: str, text: str, token: str) -> tuple[str, bytes, str]:
     """Name, body and digest of a text as it is stored: without the token, and of what is too long the end."""
-    kept = text.replace(token, "[token]") if len(token) >= TOKEN_LENGTH else text
-    body = kept.encode("utf-8", "backslashreplace")[-LOG_BYTES:]
+    body = _without(token, text).encode("utf-8", "backslashreplace")[-LOG_BYTES:]
     return clean(name, log.c.name), body, hashlib.sha256(body).hexdigest()
 
 
 def _keep(
     connection: sa.Connection, now: float, of: GrantRow, name: str, outcome: str, body: bytes, digest: str
-) -> None:
-    """Stores a text once for its grant and name, and forgets the oldest of that name."""
+) -> bool:
+    """Stores a text once for its grant and name, and forgets the oldest of that name; whether it was not there."""
     same = sa.select(log.c.id).where(log.c.grant_id == of.id, log.c.name == name)
     if connection.execute(same).first() is None:
         new = {"grant_id": of.id, "host": of.host, "name": name, "at": now, "outcome": outcome}
@@ -275,6 +320,8 @@ def _keep(
         of_name = sa.and_(log.c.host == of.host, log.c.name == name)
         newest = sa.select(log.c.id).where(of_name).order_by(log.c.id.desc()).limit(LOGS_KEPT)
         connection.execute(sa.delete(log).where(of_name, log.c.id.not_in(newest)))
+        return True
+    return False
 
 
 def _news(what: str, host: str, address: str, decision: Decision, detail: str) -> News:

@@ -21,6 +21,7 @@ import pytest
 
 from bootforge.render.bootstrap import render_bootstrap
 from bootforge.rpmkey import fingerprints
+from tests.rpms import BASE, RPM_TOOLS, build, make_key, publish
 from tests.sites import generation_with
 from tests.support import SMALL, need
 
@@ -30,22 +31,8 @@ KINDS = ("rpm-keys", "repos", "repos-purge", "modules", "packages")
 PORT = 8080
 PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-SPEC = """
-Name: {name}
-Version: {version}
-Release: 1
-Summary: A package
-License: MIT
-BuildArch: noarch
-{head}
-%description
-Nothing.
-%files
-{files}
-"""
 PACKAGES = (
-    # What scripts and dnf want of a base system.
-    ("lab-base", "9", "Provides: /bin/sh\nProvides: system-release = 9\nProvides: system-release(releasever) = 9"),
+    BASE,
     ("hello", "1.0", ""),
     ("hello", "1.1", ""),
     ("late", "1.0", ""),
@@ -135,64 +122,21 @@ class Machine:
         }
 
 
-def _run(*argv: str | Path, input: str | None = None) -> str:
-    return subprocess.run([str(one) for one in argv], check=True, capture_output=True, text=True, input=input).stdout
-
-
-def _key(home: Path, name: str) -> str:
-    told = f"%no-protection\nKey-Type: RSA\nKey-Length: 2048\nKey-Usage: sign\nName-Real: {name}\nExpire-Date: 0\n"
-    _run("gpg", "--homedir", home, "--batch", "-q", "--gen-key", input=told)
-    return _run("gpg", "--homedir", home, "--armor", "--export", name)
-
-
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
     """Below the path: first/ (hello 1.0 and the others), next/ (with hello 1.1) and modular/; and public keys."""
-    need("dnf", "rpm", "rpmbuild", "rpmsign", "createrepo_c", "modifyrepo_c", "gpg", "unshare", "nsenter", "dash")
+    need(*RPM_TOOLS, "dnf", "modifyrepo_c", "unshare", "nsenter", "dash")
     if os.geteuid():
         pytest.skip("namespaces and overlays need root")
     top = tmp_path_factory.mktemp("rpm")
     home = top / "gpg"
-    home.mkdir(mode=0o700)
-    keys = {name: _key(home, name) for name in ("right", "wrong")}
-    built = top / "built"
-    for name, version, head in PACKAGES:
-        spec = top / f"{name}-{version}.spec"
-        files = "/usr/share/lab-" + name
-        text = SPEC.format(name=name, version=version, head=head, files=files if name != "lab-base" else "")
-        if name != "lab-base":
-            text = text.replace(
-                "%files", f"%install\nmkdir -p %{{buildroot}}/usr/share\necho {version} >%{{buildroot}}{files}\n%files"
-            )
-        spec.write_text(text)
-    specs = sorted(top.glob("*.spec"))
-    macros = ("--define", f"_topdir {top}/top", "--define", f"_rpmdir {built}", "--define", "_binary_payload w3.gzdio")
-    _run("rpmbuild", "-bb", "--quiet", *macros, *specs)
-    rpms = sorted(built.rglob("*.rpm"))
-    assert len(rpms) == len(PACKAGES)
-    sign = ("--define", "_gpg_name right", "--define", f"_gpg_path {home}", "--define", "__gpg /usr/bin/gpg")
-    _run("rpmsign", *sign, "--addsign", *rpms)
+    keys = {name: make_key(home, name) for name in ("right", "wrong")}
+    rpms = build(top / "built", home, "right", PACKAGES)
     for name, left in (("first", "*-1.1-*"), ("next", ""), ("modular", "")):
-        there = top / "www" / name
-        there.mkdir(parents=True)
-        for rpm in rpms:
-            if rpm.name.startswith("app") == (name == "modular") and not (left and rpm.match(left)):
-                shutil.copy(rpm, there)
-        _run("createrepo_c", "-q", "--no-database", there)
-        if name == "modular":
-            (top / "modules.yaml").write_text("---".join(["", *(MODULES.format(stream=one) for one in (1, 2))]))
-            _run("modifyrepo_c", "--mdtype=modules", top / "modules.yaml", there / "repodata")
-        _run(
-            "gpg",
-            "--homedir",
-            home,
-            "--batch",
-            "-u",
-            "right",
-            "--detach-sign",
-            "--armor",
-            there / "repodata/repomd.xml",
-        )
+        modular = name == "modular"
+        some = [rpm for rpm in rpms if rpm.name.startswith("app") == modular and not (left and rpm.match(left))]
+        modules = "---".join(["", *(MODULES.format(stream=one) for one in (1, 2))]) if modular else ""
+        publish(top / "www" / name, some, home, "right", modules)
     yield top, keys
     subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
 

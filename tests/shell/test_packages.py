@@ -111,7 +111,7 @@ esac
 """
 
 
-def _tools(world: World) -> None:
+def prepare(world: World) -> None:
     world.tool("rpm", RPM)
     for name in ("yum", "dnf", "dnf5"):
         world.tool(name, TOOL)
@@ -155,7 +155,7 @@ CASES = [
             Step("repos-purge", "repos_purge", (REPO,), (), needs=("repos",)),
             Step("modules:app", "module", ("app", "1.x"), ()),
         ),
-        prepare=_tools,
+        prepare=prepare,
         drifts={
             "key": lambda w: (w.root / KEY[1:]).write_text("other"),
             "key-unknown": _say("keys", "0badc0de\n"),
@@ -167,14 +167,14 @@ CASES = [
     Case(
         "packages-dnf",
         (_packages("dnf"),),
-        prepare=_tools,
+        prepare=prepare,
         drifts={
             "missing": lambda w: _database(w, "l 2\nb.x 1\n"),
             "back": lambda w: _database(w, "a 1\nb.x 1\ngone 1\nl 2\n"),
         },
     ),
-    Case("packages-dnf5", (_packages("dnf5"),), prepare=_tools),
-    Case("packages-yum", (_packages("yum", "a virtual", "", "gone"),), prepare=_tools),
+    Case("packages-dnf5", (_packages("dnf5"),), prepare=prepare),
+    Case("packages-yum", (_packages("yum", "a virtual", "", "gone"),), prepare=prepare),
 ]  # fmt: skip
 
 test_converges, test_drift, test_killed, test_full_disk = proofs(CASES)
@@ -187,7 +187,7 @@ def shell(request: pytest.FixtureRequest) -> list[str]:
 
 def _world(at: Path, *steps: Step) -> tuple[World, Path]:
     world = World(at / "w")
-    _tools(world)
+    prepare(world)
     script = at / "bootstrap"
     script.write_text(script_of(steps))
     return world, script

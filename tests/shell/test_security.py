@@ -80,7 +80,7 @@ def rooted(**scripts: str) -> Callable[[World], Any]:
     return lambda world: tools(**{n: f"root={world.root}\n{s}" for n, s in scripts.items()})(world)
 
 
-def _firewalld(world: World) -> None:
+def prepare_firewalld(world: World) -> None:
     world.write("usr/lib/firewalld/zones/public.xml", PUBLIC)
     world.write("etc/firewalld/firewalld.conf", "# theirs\nDefaultZone=public\n")
     rooted(**{"firewall-offline-cmd": FIREWALL, "firewall-cmd": FIREWALL})(world)
@@ -88,7 +88,7 @@ def _firewalld(world: World) -> None:
     (world.fake / "firewalld-runs").touch()
 
 
-def _selinux(world: World) -> None:
+def prepare_selinux(world: World) -> None:
     files({"etc/selinux/config": CONFIG, "sys/fs/selinux/enforce": "0"})(world)
     for name in ("httpd_use_nfs", "ftpd_full_access", "zebra"):
         world.write(f"sys/fs/selinux/booleans/{name}", "0 0")
@@ -113,7 +113,7 @@ CASES = [
             selinux="enforcing",
             selinux_booleans={"httpd_use_nfs": "on", "ftpd_full_access": "off"},
         ),
-        prepare=_selinux,
+        prepare=prepare_selinux,
         drifts={
             "file": edited("etc/selinux/config", "=enforcing", "=disabled"),
             "live": lambda w: w.write("sys/fs/selinux/enforce", "0"),
@@ -123,7 +123,7 @@ CASES = [
     Case(
         "contexts",
         steps_of("el9", "selinux-contexts", selinux_contexts={"/srv/web(/.*)?": "httpd_sys_content_t"}),
-        prepare=_selinux,
+        prepare=prepare_selinux,
         drifts={
             "another": edited(LOCAL, "httpd_sys_content_t", "var_t"),
             "gone": lambda w: w.write(LOCAL, ""),
@@ -132,7 +132,7 @@ CASES = [
     Case(
         "firewalld",
         steps_of("el9", "firewall", firewall={"services": ["http"], "ports": ["9090/tcp", "53/udp"]}),
-        prepare=_firewalld,
+        prepare=prepare_firewalld,
         drifts={
             "port": edited("etc/firewalld/zones/public.xml", '  <port port="53" protocol="udp"/>\n', ""),
             "disabled": unit("firewalld", "active"),
@@ -179,7 +179,7 @@ def test_a_firewall_keeps_what_is_not_ours(shell: list[str], tmp_path: Path) -> 
 
 def test_a_service_is_taken_away_offline_by_another_name(shell: list[str], tmp_path: Path) -> None:
     world, script = made(tmp_path, steps_of("el9", "firewall"))
-    _firewalld(world)
+    prepare_firewalld(world)
     world.write("etc/firewalld/zones/public.xml", PUBLIC.replace("</zone>", '  <service name="x"/>\n</zone>'))
     world.write("etc/bootforge/firewall", "service=ssh\nservice=x\n")
     assert world.run(shell, script, "--phase", "install").status == 0
@@ -220,7 +220,7 @@ def test_no_boot_is_hidden(shell: list[str], tmp_path: Path) -> None:
         at = tmp_path / mode
         at.mkdir()
         world, script = made(at, steps_of("el9", "selinux", selinux=mode))
-        _selinux(world)
+        prepare_selinux(world)
         world.write("sys/fs/selinux/enforce", live)
         ran = world.run(shell, script)
         assert (ran.status, ran.texts["selinux"]) == (0, text)
@@ -238,7 +238,7 @@ def test_where_selinux_is_off_its_policy_is_left_alone(shell: list[str], tmp_pat
         "SELinux is disabled",
         "SELinux is disabled",
     )
-    _selinux(world)
+    prepare_selinux(world)
     (world.bin / "semanage").unlink()
     for args in ((), ("--check",)):
         ran = world.run(shell, script, *args)

@@ -139,7 +139,9 @@ CASES = [
     ),
     Case(
         "sysctl-el5",
-        steps_of("el5", "sysctl", sysctl={"kernel.panic": "10"}),
+        steps_of(
+            "el5", "sysctl", sysctl={"kernel.panic": "10", "kernel/core_pattern": "|/bin/x 'a' \"$b\" `c` %p \\n -é"}
+        ),
         prepare=files({"etc/sysctl.conf": "# theirs\nkernel.sysrq = 0"}),
         drifts={
             "ours": edited("etc/sysctl.conf", "panic = 10", "panic = 0"),

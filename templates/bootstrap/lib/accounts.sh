@@ -91,7 +91,7 @@ bf_users() {
         bf_attributes || return
     fi
     if [ ! -e "${BF_ROOT-}$bf_u_home" ] && [ ! -L "${BF_ROOT-}$bf_u_home" ]; then
-        bf_act "home $bf_u_home" bf_make_home "${BF_ROOT-}$bf_u_home" || return
+        bf_act "home $bf_u_home" bf_home "${BF_ROOT-}$bf_u_home" "$bf_u_uid:$bf_u_gid" || return
     fi
     bf_memberships && bf_password "$bf_u_name" "$bf_u_secret" "$bf_u_hashes"
 }
@@ -110,15 +110,6 @@ bf_attributes() {
     if [ "$bf_6" != "$bf_u_home" ]; then set -- "$@" -d "$bf_u_home" && bf_u_what="$bf_u_what, home $bf_u_home"; fi
     if [ "$bf_7" != "$bf_u_shell" ]; then set -- "$@" -s "$bf_u_shell" && bf_u_what="$bf_u_what, shell $bf_u_shell"; fi
     [ $# -eq 0 ] || bf_account "${bf_u_what#, }" usermod "$@" "$bf_u_name"
-}
-
-# bf_make_home DIRECTORY: whole, or not at all.
-bf_make_home() {
-    bf_new=${1%/*}/.${1##*/}.bf-new
-    mkdir -p "${1%/*}/" && rm -rf "$bf_new" && mkdir -m 700 "$bf_new" || return
-    [ ! -d "${BF_ROOT-}/etc/skel" ] || cp -R "${BF_ROOT-}/etc/skel/." "$bf_new/" || return
-    chown -R "$bf_u_uid:$bf_u_gid" "$bf_new" && chmod 700 "$bf_new" && mv "$bf_new" "$1" || return
-    ! command -v restorecon >/dev/null 2>&1 || restorecon -R "$1" || true
 }
 
 # bf_memberships: the groups besides the own one.
@@ -363,7 +354,7 @@ bf_sudo_reads() {
 } 2>/dev/null
 
 bf_visudo() {
-    visudo -c -f /dev/stdin <<EOS
+    visudo -c -f /proc/self/fd/0 <<EOS
 $bf_s_text
 EOS
 }

@@ -133,16 +133,11 @@ bf_this_boot() {
 bf_network_keep() {
     bf_this_boot
     [ "$bf_kept_boot" != "$bf_boot" ] || return 0
-    bf_keep=$bf_state/network.new
-    rm -rf "$bf_keep" && (umask 077 && mkdir -p "$bf_keep$bf_scripts" "$bf_keep$bf_keyfiles") || return 1
     bf_profiles "${BF_ROOT-}"
-    while IFS= read -r bf_file; do
-        [ -z "$bf_file" ] || cp -p "${BF_ROOT-}$bf_file" "$bf_keep$bf_file" || return 1
-    done <<EOS
+    bf_state_copy network boot "$bf_boot" <<EOS
 $bf_found
 EOS
-    printf '%s\n' "$bf_boot" >"$bf_keep/boot" && rm -rf "$bf_state/network" && mv -f "$bf_keep" "$bf_state/network"
-} 2>/dev/null
+}
 
 # bf_network_due: whether the handler is to be run now. A machine that has booted since runs the new network already; a
 # machine at work is left as it is, unless the run says --apply-network. Neither is a failure.
@@ -156,7 +151,7 @@ bf_network_due() {
     *)
         if [ "$bf_kept_boot" != "$bf_boot" ]; then
             [ -z "$bf_check" ] || return 1
-            rm -rf "$bf_state/network" "$bf_state/pending/network"
+            bf_state_drop network pending/network
             bf_tell ok 0 "handler:network" 'the machine has booted with it'
             return 1
         fi
@@ -179,9 +174,10 @@ bf_network() {
         echo "none of $bf_reach answers even now, so nothing is brought up"
         return 1
     fi
-    printf '%s\n' "$$ $bf_begun" >"$bf_kept/watch" || return 1
+    bf_state_put network/watch "$$ $bf_begun" || return 1
     if [ -n "$bf_reached" ]; then
-        bf_network_watch "$$ $bf_begun" </dev/null >/dev/null 2>&1 3>&- &
+        # By exec: a shell keeps what a redirected function had, and whoever reads that would wait for it.
+        (exec </dev/null >/dev/null 2>&1 3>&- && bf_network_watch "$$ $bf_begun") &
     fi
     bf_watcher=$!
     bf_network_up "${BF_ROOT-}" "$bf_kept"
@@ -189,7 +185,7 @@ bf_network() {
     while ! bf_all_answer; do
         bf_nap=$((bf_nap - 1))
         if [ "$bf_nap" -le 0 ]; then
-            true >"$bf_kept/undo"
+            bf_state_put network/undo
             wait "$bf_watcher"
             echo "$bf_word did not answer within ${BF_NETWORK_WAIT:-30} s: what was before is active again"
             return 1
@@ -197,7 +193,7 @@ bf_network() {
         sleep 1
     done
     # From here on nobody goes back.
-    rm -f "$bf_kept/watch" && rm -rf "$bf_kept"
+    bf_state_drop network/watch && bf_state_drop network
     [ "$bf_down" = ' ' ] || { echo "could not be brought up:$bf_down" && return 1; }
 }
 
@@ -222,19 +218,12 @@ bf_network_undo() {
     bf_network_differs "$bf_kept" "${BF_ROOT-}"
     bf_profiles "${BF_ROOT-}" "$bf_kept"
     while IFS= read -r bf_file; do
-        [ -n "$bf_file" ] || continue
-        if [ ! -f "$bf_kept$bf_file" ]; then
-            rm -f "${BF_ROOT-}$bf_file"
-        elif ! cmp -s "$bf_kept$bf_file" "${BF_ROOT-}$bf_file"; then
-            bf_new=${BF_ROOT-}${bf_file%/*}/.${bf_file##*/}.bf-new
-            cp -p "$bf_kept$bf_file" "$bf_new" && bf_label "${BF_ROOT-}$bf_file" "$bf_new" &&
-                mv -f "$bf_new" "${BF_ROOT-}$bf_file"
-        fi
+        [ -z "$bf_file" ] || bf_restore "$bf_kept$bf_file" "${BF_ROOT-}$bf_file"
     done <<EOS
 $bf_found
 EOS
     bf_network_start
-    rm -f "$bf_kept/undo" "$bf_kept/watch"
+    bf_state_drop network/undo network/watch
 }
 
 # bf_network_up NEW OLD: brings up the profiles below NEW that differ from those below OLD, and ours that are not up; sets

@@ -103,8 +103,8 @@ bf_packages() {
         fi
     fi
     [ -z "$bf_dry" ] || return 0
-    mv -f "$bf_state/ok/packages.new" "$bf_state/ok/packages" 2>/dev/null
-    [ -z "$bf_look" ] || { true >"$bf_state/ok/latest"; } 2>/dev/null
+    bf_state_rename ok/packages.new ok/packages
+    [ -z "$bf_look" ] || bf_state_put ok/latest
     return 0
 }
 
@@ -128,7 +128,7 @@ bf_settled() {
 
 # bf_installed: sets bf_missing and bf_surplus by what rpm says now. A name that no package has may be what one provides.
 bf_installed() {
-    [ -n "$bf_dry" ] || { printf '%s\n' "$bf_digest" >"$bf_state/ok/packages.new"; } 2>/dev/null
+    [ -n "$bf_dry" ] || bf_state_put ok/packages.new "$bf_digest"
     bf_missing='' bf_surplus=''
     # shellcheck disable=SC2086 # names of packages have no blanks
     bf_lacking 'is not installed' $bf_present $bf_unwanted || return 1
@@ -287,7 +287,7 @@ bf_transaction() {
 bf_shell() {
     # shellcheck disable=SC2086
     bf_answer=$(
-        bf_within 1800 env LC_ALL=C "$bf_tool" $bf_options shell /dev/stdin 2>&1 <<EOS
+        bf_within 1800 env LC_ALL=C "$bf_tool" $bf_options shell /proc/self/fd/0 2>&1 <<EOS
 $bf_lines
 $1
 exit

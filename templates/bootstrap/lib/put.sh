@@ -173,6 +173,35 @@ bf_absent() {
     fi
 } 2>/dev/null
 
+# bf_copy FROM TO: TO becomes a copy of a file that may be no text, with its mode, owner and time. By bf_act, or where
+# the change has been marked already. Whole paths.
+bf_copy() {
+    bf_new=${2%/*}/.${2##*/}.bf-new
+    if rm -f "$bf_new" && cp -p "$1" "$bf_new" && bf_label "$2" "$bf_new" && bf_replace "$bf_new" "$2"; then
+        return 0
+    fi
+    rm -f "$bf_new"
+    return 1
+}
+
+# bf_restore KEPT PATH: PATH becomes what it was when KEPT was made of it: a file like it, or none. As bf_copy.
+bf_restore() {
+    if [ ! -f "$1" ]; then
+        rm -f "$2"
+    elif ! cmp -s "$1" "$2"; then
+        bf_copy "$1" "$2"
+    fi
+}
+
+# bf_home PATH OWNER: makes PATH a home, from /etc/skel, whole or not at all. By bf_act. A whole path.
+bf_home() {
+    bf_new=${1%/*}/.${1##*/}.bf-new
+    mkdir -p "${1%/*}/" && rm -rf "$bf_new" && mkdir -m 700 "$bf_new" || return
+    [ ! -d "${BF_ROOT-}/etc/skel" ] || cp -R "${BF_ROOT-}/etc/skel/." "$bf_new/" || return
+    chown -R "$2" "$bf_new" && chmod 700 "$bf_new" && mv "$bf_new" "$1" || return
+    ! command -v restorecon >/dev/null 2>&1 || restorecon -R "$1" || true
+}
+
 # bf_to_kernel FILE VALUE: a setting below /proc or /sys, by bf_act.
 bf_to_kernel() {
     printf '%s\n' "$2" >"$1"

@@ -37,6 +37,36 @@ bf_send() {
     fi
 }
 
+# bf_state_put NAME [LINE]: a file of state, of one line or empty.
+bf_state_put() {
+    printf %s "${2+$2$bf_newline}" >"$bf_state/$1"
+} 2>/dev/null
+
+# bf_state_rename FROM TO: a file of state that was not to count before takes the place of another.
+bf_state_rename() {
+    mv -f "$bf_state/$1" "$bf_state/$2"
+} 2>/dev/null
+
+# bf_state_drop NAME...: files and directories of state.
+bf_state_drop() {
+    for bf_dropped in "$@"; do
+        rm -rf "${bf_state:?}/$bf_dropped" || return 1
+    done
+} 2>/dev/null
+
+# bf_state_copy NAME FILE LINE <PATHS: the directory NAME of state becomes copies of the files that PATHS has, one a
+# line, with their directories, and FILE, which says LINE. Whole, or not at all.
+bf_state_copy() {
+    bf_copies=$bf_state/$1.new
+    rm -rf "$bf_copies" && (umask 077 && mkdir -p "$bf_copies") || return 1
+    while IFS= read -r bf_copied; do
+        [ -n "$bf_copied" ] || continue
+        (umask 077 && mkdir -p "$bf_copies${bf_copied%/*}") || return 1
+        cp -p "${BF_ROOT-}$bf_copied" "$bf_copies$bf_copied" || return 1
+    done
+    bf_state_put "$1.new/$2" "$3" && bf_state_drop "$1" && bf_state_rename "$1.new" "$1"
+} 2>/dev/null
+
 # bf_lock: one run at a time. The lock is a symbolic link, which is made with what it says and where none is, or not at
 # all, also on a full disk. It says who made it; what a dead process left is taken over.
 bf_lock() {

@@ -53,9 +53,10 @@ ${bf_words#?}
 EOS
 }
 
-# bf_sysctl_block TEXT: EL5 reads /etc/sysctl.conf only, so what is ours is a block at its end.
+# bf_sysctl_block <LINES: EL5 reads /etc/sysctl.conf only, so what is ours is a block at its end; without LINES, none.
 bf_sysctl_block() {
-    [ -n "$1" ] || grep -q '^# Begin of what Bootforge wrote$' "${BF_ROOT-}/etc/sysctl.conf" 2>/dev/null || return 0
+    bf_lines=$(cat)
+    [ -n "$bf_lines" ] || grep -q '^# Begin of what Bootforge wrote$' "${BF_ROOT-}/etc/sysctl.conf" 2>/dev/null || return 0
     bf_old=/dev/null
     [ ! -f "${BF_ROOT-}/etc/sysctl.conf" ] || bf_old=${BF_ROOT-}/etc/sysctl.conf
     bf_edited=$(awk '
@@ -64,8 +65,8 @@ bf_sysctl_block() {
         $0 == "# End of what Bootforge wrote" { ours = 0 }
     ' "$bf_old" && echo .) || return 1
     bf_edited=${bf_edited%.}
-    [ -z "$1" ] || bf_edited="$bf_edited# Begin of what Bootforge wrote
-$1
+    [ -z "$bf_lines" ] || bf_edited="$bf_edited# Begin of what Bootforge wrote
+$bf_lines
 # End of what Bootforge wrote
 "
     bf_put /etc/sysctl.conf 644 root:root <<EOS
@@ -264,18 +265,8 @@ bf_zone_copy() {
     fi
     bf_assign /etc/sysconfig/clock ZONE "$1" '"' || return
     if [ -L "${BF_ROOT-}/etc/localtime" ] || ! cmp -s "$bf_zone" "${BF_ROOT-}/etc/localtime"; then
-        bf_act "/etc/localtime" bf_copy_zone "$bf_zone" "${BF_ROOT-}/etc/localtime"
+        bf_act "/etc/localtime" bf_copy "$bf_zone" "${BF_ROOT-}/etc/localtime"
     fi
-}
-
-# bf_copy_zone FROM TO: by bf_act.
-bf_copy_zone() {
-    bf_new=${2%/*}/.${2##*/}.bf-new
-    if rm -f "$bf_new" && cp "$1" "$bf_new" && chmod 644 "$bf_new" && bf_label "$2" "$bf_new" && mv -f "$bf_new" "$2"; then
-        return 0
-    fi
-    rm -f "$bf_new"
-    return 1
 }
 
 # bf_time_servers FILE SERVER...: the servers that chrony or ntpd asks, in place of those in its configuration, which
