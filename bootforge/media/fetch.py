@@ -111,6 +111,7 @@ class Mirror:
                 raise MediaError(f"{self.url}/{top} has no repository, though .treeinfo says so") from None
             return
         yield index
+        yield Wanted(f"{index.path}.asc")
         for kind, one in read_repomd((place / index.path).read_bytes()):
             one = replace(one, path=_below(top, one.path))
             yield one

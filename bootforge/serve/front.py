@@ -41,8 +41,6 @@ _TURNS = 8
 """Slices before new requests are looked at again: a few milliseconds."""
 _SMALL = 16 * 1024
 """What is copied, and sent together with the head before it, rather than sent by the kernel alone."""
-_RESERVE = 512
-"""Connections that transfers never take from those who ask."""
 
 _READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 
@@ -73,6 +71,7 @@ class Front:
         self.senders: dict[int, Connection] = {}
         self.handed: deque[Connection] = deque()
         self.most = max(_most_descriptors() // 2 - 64, 64)
+        self.transfers = self.most * 3 // 4
         self.stopping = self.listening = False
         self.wake, wake = socket.socketpair()
         wake.setblocking(False)
@@ -213,7 +212,7 @@ class Front:
             self._refuse(connection)
             return
         shown = shown_path(target.decode("latin-1"))
-        if len(self.senders) > self.most - _RESERVE:
+        if len(self.senders) >= self.transfers:
             log.warning("%s %s %s 503: too many transfers", connection.client, method, shown)
             self._begin(connection, _head(Reply(503, (("Retry-After", "5"), ("Content-Length", "0"))), False))
             return
