@@ -20,19 +20,34 @@ VERSIONS = ("HTTP/1.1", "HTTP/1.0", "HTTP/1.2", "HTTP/2.0", "HTTP/0.9", "HTTP/11
 NAMES = (
     "Host", "Content-Length", "Transfer-Encoding", "Connection", "Expect", "X-RHN-Provisioning-MAC-0", "Range",
     "X-System-Serial-Number", "X-Forwarded-For", "Cookie", "If-None-Match", "Upgrade", "Content-Type", "Trailer",
-    "If-Range", "If-Modified-Since", "X_Under", "Bad Name", "", "\xff", "A" * 200, "Accept-Encoding", "X-RHN-Provisioning-MAC-999999999999",
+    "X_Under", "Bad Name", "", "\xff", "A" * 200, "Accept-Encoding", "X-RHN-Provisioning-MAC-999999999999",
 )  # fmt: skip
 VALUES = (
     "", "x", "0", "-1", "5", "99999999999999999999", "0x5", "chunked", "gzip, chunked", "chunked, chunked", "close",
     "keep-alive", "100-continue", "upgrade", "h2c", "websocket", "bytes=0-1", "\0", "\x7f", "\xff" * 50, "a" * 5000,
-    "bytes=5-9,20-", "bytes=-0", "bytes=" + "0-," * 300,
-    '"x"', "Thu, 01 Jan 1970 00:00:00 GMT", "eth0 02:00:00:00:00:01", "[::1", "a\r\n b", "*", '"', "multipart/form-data; boundary=x", "application/json",
+    "eth0 02:00:00:00:00:01", "[::1", "a\r\n b", "*", '"', "multipart/form-data; boundary=x", "application/json",
 )  # fmt: skip
 BODIES = (
     b"", b"x", b"hello", b"0\r\n\r\n", b"5\r\nhello\r\n0\r\n\r\n", b"zz\r\n", b"ffffffffffffffff\r\nx",
     b"5;x=y\r\nhello", b"-1\r\n", b"5\r\nhelloXX", b"0\r\nX: y\r\n\r\n", b"1\r\n\n\r\n", b"x" * 70_000,
     b"\0" * 100, b"5 \r\nhello\r\n",
 )  # fmt: skip
+
+
+RANGES = (
+    "bytes=0-9", "bytes=-5", "bytes=5-9,20-29", "bytes=900-", "bytes=9999-", "bytes=-0", "bytes=" + "0-," * 300, "bytes=",
+    "lines=1-2", "bytes=9-0", "bytes=" + ",".join(f"{n}-{n}" for n in range(300)), "bytes=" + "9" * 300 + "-",
+)  # fmt: skip
+CONDITIONS = ("If-Range", "If-None-Match", "If-Match", "If-Modified-Since", "If-Unmodified-Since")
+VALIDATORS = (
+    '"x"',
+    "*",
+    "W/",
+    "Thu, 01 Jan 1970 00:00:00 GMT",
+    "Thu, 01 Jan 2099 00:00:00 GMT",
+    "Thu, 99 Foo 0 GMT",
+    "\xff",
+)
 
 
 class Fuzz:
@@ -60,6 +75,8 @@ class Fuzz:
             return f"GET {self.random.choice(self.paths)} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
         if usual and self.random.random() < 0.2:
             return self.report()
+        if usual and self.random.random() < 0.2:
+            return self.part()
         method = self.random.choice(("GET", "POST", "HEAD")) if usual else self.random.choice(METHODS)
         version = "HTTP/1.1" if usual else self.random.choice(VERSIONS)
         lines = [f"{method} {self.path()} {version}"]
@@ -80,6 +97,15 @@ class Fuzz:
             ("Transfer-Encoding: chunked", f"Content-Length: {len(body)}", f"Content-Length: {len(body) + 5}", "X: y")
         )
         return f"POST {path} HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n".encode() + body
+
+    def part(self) -> bytes:
+        """A part of a file, under a condition."""
+        path = self.random.choice([path for path in self.paths if "/media/" in path])
+        lines = [f"{self.random.choice(('GET', 'GET', 'HEAD'))} {path} HTTP/1.1", "Host: x"]
+        lines.append(f"Range: {self.random.choice(RANGES)}")
+        if self.random.random() < 0.4:
+            lines.append(f"{self.random.choice(CONDITIONS)}: {self.random.choice(VALIDATORS)}")
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
     def path(self) -> str:
         path = self.random.choice(self.paths)
