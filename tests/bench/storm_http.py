@@ -57,10 +57,9 @@ CONTESTANTS = (
 )
 
 WORKLOADS = (
-    Workload("whole, 60 MiB", (*_MODULE, LARGE, "--readers", "8", "--transfers", "80")),
-    Workload("ranged, 60 MiB", (*_MODULE, LARGE, "--readers", "8", "--transfers", "80", "--start", "1")),
-    Workload("500 readers, 60 MiB", (*_MODULE, LARGE, "--readers", "500", "--transfers", "500", "--head", "10485760")),
-    Workload("500 readers, 1 MiB", (*_MODULE, SMALL, "--readers", "500", "--transfers", "2000")),
+    Workload("whole, 60 MiB", (*_MODULE, LARGE, "--readers", "8", "--transfers", "32")),
+    Workload("ranged, 60 MiB", (*_MODULE, LARGE, "--readers", "8", "--transfers", "32", "--start", "1")),
+    Workload("500 readers, 1 MiB", (*_MODULE, SMALL, "--readers", "500", "--transfers", "1000")),
     Workload("500 readers at 128 KB/s", (*_MODULE, LARGE, "--readers", "500", "--transfers", "500", "--rate", "131072",
                                          "--head", "1310720")),
 )  # fmt: skip
