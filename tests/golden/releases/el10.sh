@@ -371,7 +371,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com a1dc3c0e3fb4987fbd9d468c460c495ad2b782cbe8ca25c069c2c78e07d46610 fca9ab1de3028a555dc0f243c3c07ead48a6f8b3cdc9bc506c6547544bfc3567
+        bf_stamp web10.prod.den.example.com a1dc3c0e3fb4987fbd9d468c460c495ad2b782cbe8ca25c069c2c78e07d46610 c539c45551829595e253df702b1bad576afc0cd0689cbf00d2c281b7e150b4bf
         bf_end $?
     fi
 }

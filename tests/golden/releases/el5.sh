@@ -385,7 +385,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com 022d74f0c4ebb7ae8fa024da45e53bc7759a1c8f416ac61eabcd946e8d23c11b fca9ab1de3028a555dc0f243c3c07ead48a6f8b3cdc9bc506c6547544bfc3567
+        bf_stamp web05.prod.den.example.com 022d74f0c4ebb7ae8fa024da45e53bc7759a1c8f416ac61eabcd946e8d23c11b c539c45551829595e253df702b1bad576afc0cd0689cbf00d2c281b7e150b4bf
         bf_end $?
     fi
 }

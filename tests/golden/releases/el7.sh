@@ -370,7 +370,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web07.prod.den.example.com bf14b1c4377c3c2f0bec1f808624d3fa5d933b514310b619cc47bb10abacccab fca9ab1de3028a555dc0f243c3c07ead48a6f8b3cdc9bc506c6547544bfc3567
+        bf_stamp web07.prod.den.example.com bf14b1c4377c3c2f0bec1f808624d3fa5d933b514310b619cc47bb10abacccab c539c45551829595e253df702b1bad576afc0cd0689cbf00d2c281b7e150b4bf
         bf_end $?
     fi
 }

@@ -404,7 +404,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web08.prod.den.example.com 59b42c1608f211b9626e037b5c248e8f421c7086c6208bacf220ad52e5d344a8 fca9ab1de3028a555dc0f243c3c07ead48a6f8b3cdc9bc506c6547544bfc3567
+        bf_stamp web08.prod.den.example.com 59b42c1608f211b9626e037b5c248e8f421c7086c6208bacf220ad52e5d344a8 c539c45551829595e253df702b1bad576afc0cd0689cbf00d2c281b7e150b4bf
         bf_end $?
     fi
 }

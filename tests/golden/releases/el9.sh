@@ -379,7 +379,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web09.prod.den.example.com c3851a16c0bceec8dcbea38db72376e65e933dac0151a75c05f07602a03a1a7d fca9ab1de3028a555dc0f243c3c07ead48a6f8b3cdc9bc506c6547544bfc3567
+        bf_stamp web09.prod.den.example.com c3851a16c0bceec8dcbea38db72376e65e933dac0151a75c05f07602a03a1a7d c539c45551829595e253df702b1bad576afc0cd0689cbf00d2c281b7e150b4bf
         bf_end $?
     fi
 }
