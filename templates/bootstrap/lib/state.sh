@@ -166,7 +166,7 @@ bf_handler() {
     esac
     bf_clock
     bf_begun=$bf_time bf_text=''
-    if bf_said=$(bf_do_handler "$1" 2>&1) && rm -f "$bf_state/pending/$1"; then
+    if bf_hear bf_do_handler "$1" && rm -f "$bf_state/pending/$1"; then
         bf_status=changed
     else
         bf_status=failed bf_text=${bf_said##*"$bf_newline"}

@@ -357,7 +357,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web06.prod.den.example.com 469b14d476431ba57b46a31c868bfd269b66768328b2b43436d60f483d2f3fe3 0694016fa7c7945312b2e082e1b3c23bb6e95d116370d585787c6e9b2e1f67ff
+        bf_stamp web06.prod.den.example.com 469b14d476431ba57b46a31c868bfd269b66768328b2b43436d60f483d2f3fe3 73e3edc5a47da6b750c33d222b0caef4055c9cefa0d3151bb0685612d5af6f7f
         bf_end $?
     fi
 }

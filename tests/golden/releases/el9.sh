@@ -379,7 +379,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web09.prod.den.example.com c3851a16c0bceec8dcbea38db72376e65e933dac0151a75c05f07602a03a1a7d 0694016fa7c7945312b2e082e1b3c23bb6e95d116370d585787c6e9b2e1f67ff
+        bf_stamp web09.prod.den.example.com c3851a16c0bceec8dcbea38db72376e65e933dac0151a75c05f07602a03a1a7d 73e3edc5a47da6b750c33d222b0caef4055c9cefa0d3151bb0685612d5af6f7f
         bf_end $?
     fi
 }
