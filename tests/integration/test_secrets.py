@@ -221,7 +221,14 @@ def runs(root: Path) -> dict[str, list[list[str]]]:
         "arm": [[name(1)], ["web*", "--ttl", "1h", "--why", "a test", "--wipe", "system"]],
         "status": [[], *each],
         "events": [[], *each],
-        "log": [*each, [name(1), "bootstrap"], [name(1), "post.log"], [name(1), "nothing"], [name(1), "--runs"]],
+        "log": [
+            *each,
+            [name(1), "bootstrap"],
+            [name(1), "post.log"],
+            [name(1), "nothing"],
+            [name(1), "stamp"],
+            [name(1), "--runs"],
+        ],
         "run": [
             ["web*", "--take-over", "--apply-network", "--batch", "50%", "--max-fail", "100%"],
             *([*one, "--take-over", "--diff", "--jobs", "2", "--timeout", "30s", "--by-address"] for one in each),
