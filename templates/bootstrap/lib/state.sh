@@ -50,7 +50,7 @@ bf_state_rename() {
 # bf_state_drop NAME...: files and directories of state.
 bf_state_drop() {
     for bf_dropped in "$@"; do
-        rm -rf "$bf_state/$bf_dropped" || return 1
+        rm -rf "${bf_state:?}/$bf_dropped" || return 1
     done
 } 2>/dev/null
 
