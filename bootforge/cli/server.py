@@ -40,9 +40,10 @@ class Span(click.ParamType[float]):
 @click.option("--bind", default="0.0.0.0", show_default=True, metavar="ADDRESS", help="Address to listen on.")
 @click.option("--http-port", type=click.IntRange(0, 65535), default=80, show_default=True, help="0 picks a free one.")
 @click.option("--tftp-port", type=click.IntRange(0, 65535), default=69, show_default=True, help="0 picks a free one.")
+@click.option("--tftp-single-port", is_flag=True, help="Send files from the TFTP port, for firewalls in between.")
 @options.store
 @options.verbose
-def serve(site: Path, bind: str, http_port: int, tftp_port: int, store: str | None) -> int:
+def serve(site: Path, bind: str, http_port: int, tftp_port: int, tftp_single_port: bool, store: str | None) -> int:
     """Run the boot server for a site, in the foreground.
 
     Prints the URLs that it serves. A change of the site, or SIGHUP, reloads it; a broken site never replaces the
@@ -52,7 +53,7 @@ def serve(site: Path, bind: str, http_port: int, tftp_port: int, store: str | No
     from bootforge.state import default_store
 
     logging.getLogger("bootforge").setLevel(logging.INFO)
-    return serve(Options(site, store or default_store(), bind, http_port, tftp_port), click.echo)
+    return serve(Options(site, store or default_store(), bind, http_port, tftp_port, tftp_single_port), click.echo)
 
 
 @click.command()

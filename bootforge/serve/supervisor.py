@@ -31,7 +31,7 @@ DRAIN = 30.0
 _BUILD = 600
 """Seconds for a worker to build its first generation, before it is taken for dead: 10,000 hosts take 14."""
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Options:
     bind: str
     http_port: int
     tftp_port: int
+    tftp_single_port: bool = False
 
 
 @dataclass(slots=True)
@@ -68,7 +69,9 @@ class Child:
     def _run(self, parent: int) -> None:
         status = int(Exit.CRASH)
         try:
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            libc = ctypes.CDLL(None)
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            libc.prctl(_PR_SET_NAME, f"bootforge-{self.name}".encode())  # 15 characters, for ps and top
             if os.getppid() == parent:
                 for number in _SIGNALS:
                     signal.signal(number, signal.SIG_DFL)
@@ -105,7 +108,7 @@ def serve(options: Options, announce: Callable[[str], None]) -> int:
         log.warning("no loader %s: install the package ipxe (Debian) or ipxe-bootimgs-x86 (EL)", name)
     children = [
         Child("http", lambda: _run_http(options, http, udp, wake_read, state)),
-        Child("tftp", lambda: _run_tftp(http, udp)),
+        Child("tftp", lambda: _run_tftp(options, http, udp)),
     ]
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     for child in children:
@@ -119,7 +122,7 @@ def serve(options: Options, announce: Callable[[str], None]) -> int:
 def _bind(options: Options) -> tuple[socket.socket, socket.socket]:
     try:
         http = socket.create_server((options.bind, options.http_port), family=_family(options.bind), backlog=2048)
-        return http, tftp_wire.bind(options.bind, options.tftp_port)
+        return http, tftp_wire.bind(options.bind, options.tftp_port, single_port=options.tftp_single_port)
     except OSError as error:
         ports = f"{options.bind}, HTTP port {options.http_port}, TFTP port {options.tftp_port}"
         hint = "ports below 1024 need root or CAP_NET_BIND_SERVICE; --http-port and --tftp-port choose others"
@@ -179,9 +182,9 @@ def _stop(children: list[Child]) -> None:
             os.kill(child.pid, signal.SIGKILL)
 
 
-def _run_tftp(http: socket.socket, udp: socket.socket) -> None:
+def _run_tftp(options: Options, http: socket.socket, udp: socket.socket) -> None:
     http.close()  # else a transfer that ends late would keep the next server from its port
-    tftp.run(udp, find_loader)
+    tftp.run(udp, find_loader, single_port=options.tftp_single_port)
 
 
 def _run_http(options: Options, listener: socket.socket, udp: socket.socket, wake: int, state: Path) -> None:

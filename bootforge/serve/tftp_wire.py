@@ -1,4 +1,4 @@
-"""The packets, files and sockets of TFTP, without any state: what a request says, what is granted, what is sent.
+"""The packets and sockets of TFTP, without any state: what a request says, what is granted, what is sent.
 
 RFC 1350, 2347 (options), 2348 blksize, 2349 tsize and timeout, 7440 windowsize. tftp.py says what is decided where
 the standards leave it open.
@@ -6,21 +6,17 @@ the standards leave it open.
 
 from __future__ import annotations
 
-import errno
-import os
 import socket
-import stat
 import struct
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 MAX_BLKSIZE, MAX_WINDOW = 65464, 64
-NETASCII_BYTES = 256 << 10
 REQUEST_BYTES = 1500  # RFC 2347 says 512, but a longer name does no harm
 
 UNDEFINED, NOT_FOUND, ACCESS, ILLEGAL = 0, 1, 2, 4  # error codes: RFC 1350, section 5
-_IP_PKTINFO = 8  # <linux/in.h>; neither has a name in Python 3.11
+IP_PKTINFO = 8  # <linux/in.h>; none of these has a name in Python 3.11
+UDP_SEGMENT = 103  # <linux/udp.h>, from Linux 4.18 on
 _SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>
 
 Address = tuple[Any, ...]
@@ -85,17 +81,19 @@ def negotiate(options: Options, size: int) -> dict[bytes, tuple[bytes, int]]:
     return granted
 
 
-def bind(address: str, port: int) -> socket.socket:
+def bind(address: str, port: int, *, single_port: bool = False) -> socket.socket:
     """A UDP socket for :class:`TftpServer` at a numeric address (``::``: both families); port 0: a free one.
 
-    It tells the address each datagram was sent to, and holds 1 MiB: a rack that asks at once. Raises OSError.
+    It tells the address each datagram was sent to, and holds 1 MiB: a rack that asks at once; 4 MiB, a packet of
+    each of 2,000 transfers, if those use it as well. Raises OSError.
     """
     info = socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
     sock = udp(info[0][0], info[0][4])
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)  # at most net.core.rmem_max, but
+    room = (4 if single_port else 1) << 20
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)  # at most net.core.rmem_max, but
     with suppress(PermissionError):  # with CAP_NET_ADMIN
-        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 20)
-    sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)  # with '::' for its IPv4 clients
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, room)
+    sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)  # with '::' for its IPv4 clients
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
     return sock
@@ -116,37 +114,11 @@ def udp(family: int, local: Address, peer: Address | None = None) -> socket.sock
     return sock
 
 
-def open_file(path: Path, netascii: bool) -> int:
-    """A descriptor of the regular file, or of its netascii form in memory. Raises OSError, Refused."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        raise Refused(NOT_FOUND, "file not found") from None
-    except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):
-            raise
-        raise Refused(ACCESS, "access violation") from None
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise Refused(ACCESS, "not a regular file")
-        if netascii:
-            text = os.pread(fd, NETASCII_BYTES + 1, 0)
-            if len(text) > NETASCII_BYTES:
-                raise Refused(UNDEFINED, "too large for netascii, ask for octet")
-            with open(os.memfd_create("netascii"), "wb", buffering=0) as memory:
-                memory.write(text.replace(b"\r", b"\r\0").replace(b"\n", b"\r\n"))
-                os.dup2(memory.fileno(), fd, inheritable=False)
-    except (OSError, Refused):
-        os.close(fd)
-        raise
-    return fd
-
-
 def asked_address(control: list[tuple[int, int, bytes]]) -> str:
     """The address a datagram was sent to, from its ancillary data; '' for broadcast and multicast."""
     asked = ""
     for level, kind, data in control:  # an IPv4 datagram on an IPv6 socket has both kinds
-        if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
+        if level == socket.IPPROTO_IP and kind == IP_PKTINFO:
             _, ours, destination = struct.unpack("=I4s4s", data[:12])
             if ours != destination:
                 return ""

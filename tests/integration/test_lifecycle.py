@@ -267,12 +267,43 @@ def test_the_http_side_comes_back_when_both_its_processes_die(server: Running) -
     assert until(lambda: http_pids(server)[0] != arbiter and answers(server), SOON)
 
 
-def test_tftp_comes_back(server: Running) -> None:
+def test_tftp_comes_back_under_load(server: Running) -> None:
+    fetched, ends = [0], threading.Event()
+
+    def fetch_again_and_again() -> None:
+        while not ends.is_set():
+            client = Tftp(server.tftp_port)
+            client.socket.settimeout(0.5)
+            with suppress(OSError):  # what dies, dies; machines ask again
+                assert client.rest() == LOADER
+                fetched[0] += 1
+            client.socket.close()
+
+    threads = [threading.Thread(target=fetch_again_and_again) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(2):
+            before = fetched[0]
+            assert until(lambda before=before: fetched[0] > before, SOON)
+            child = tftp_pid(server)
+            kill(child)
+            assert until(lambda child=child: not alive(child) and serves_loader(server), SOON)
+    finally:
+        ends.set()
+        for thread in threads:
+            thread.join()
     assert Tftp(server.tftp_port).rest() == LOADER
-    child = tftp_pid(server)
-    kill(child)
-    assert until(lambda: serves_loader(server), SOON)
-    assert Tftp(server.tftp_port).rest() == LOADER
+
+
+def test_a_single_port_for_tftp(root: Path, loaders: Path) -> None:
+    site, env = edge_site(root / "single", hosts=1), {"BOOTFORGE_LOADERS": str(loaders)}
+    with running(site, root / "single-port", "--tftp-single-port", **env) as server:
+        client = Tftp(server.tftp_port)
+        packet, peer = client.socket.recvfrom(2048)
+        assert packet[4:] == LOADER[:512] and peer == ("127.0.0.1", server.tftp_port)
+        client.socket.close()
+        assert Tftp(server.tftp_port).rest() == LOADER
 
 
 def test_nothing_is_left_lying_about(server: Running, root: Path) -> None:

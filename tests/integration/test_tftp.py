@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import os
 import random
+import resource
 import signal
 import socket
 import statistics
@@ -17,16 +17,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
 import pytest
 from tftpy import TftpClient
 
-from bootforge.serve import tftp, tftp_wire
+from bootforge.serve import tftp, tftp_files, tftp_line, tftp_transfer, tftp_wire
 from tests.integration.tftp_fuzz import LossyLink, hostile
-from tests.support import need
+from tests.support import ROOT, need
 
 SIZES = (0, 1, 511, 512, 513, 3 * 1468, (1 << 20) + 17)
 
@@ -34,12 +34,13 @@ SIZES = (0, 1, 511, 512, 513, 3 * 1468, (1 << 20) + 17)
 SERVER = """
 import json, logging, os, sys
 from pathlib import Path
-from bootforge.serve import tftp, tftp_wire
+from bootforge.serve import tftp, tftp_files, tftp_transfer, tftp_wire
 
 root, address, settings = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
+single_port = settings.pop("single_port", False)
 for name, value in settings.items():
-    assert hasattr(tftp, name)
-    setattr(tftp, name, value)
+    (module,) = (one for one in (tftp, tftp_files, tftp_transfer) if hasattr(one, name))
+    setattr(module, name, value)
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 
 def lookup(name):
@@ -47,9 +48,9 @@ def lookup(name):
         raise RuntimeError("no such store")
     return root / name if name in os.listdir(root) else None
 
-sock = tftp_wire.bind(address, 0)
+sock = tftp_wire.bind(address, 0, single_port=single_port)
 print(sock.getsockname()[1], flush=True)
-tftp.run(sock, lookup)
+tftp.run(sock, lookup, single_port=single_port)
 """
 
 
@@ -67,6 +68,7 @@ class Server:
     numbers = itertools.count()
 
     def __init__(self, root: Path, address: str = "0.0.0.0", **settings: float) -> None:
+        self.single_port = bool(settings.get("single_port"))
         self.stderr = root.parent / f"{next(self.numbers)}.log"
         with self.stderr.open("w") as log:
             self.process = subprocess.Popen(
@@ -105,24 +107,25 @@ class Server:
 
 
 @contextmanager
-def in_a_thread(lookup: tftp.Lookup, drain: float = 5) -> Iterator[tuple[socket.socket, list[str], Callable[[], None]]]:
+def in_a_thread(
+    lookup: tftp.Lookup, drain: float = 5, single_port: bool = False
+) -> Iterator[tuple[socket.socket, list[str], Callable[[], None]]]:
     """A server inside this process: its socket, its log lines, and a function that stops it."""
     lines: list[str] = []
-    loop, stop = asyncio.new_event_loop(), asyncio.Event()
     with tftp_wire.bind("127.0.0.1", 0) as sock:
-        server = tftp.TftpServer(sock, lookup, lines.append, drain=drain)
-        thread = threading.Thread(target=loop.run_until_complete, args=(server.serve(stop),))
+        server = tftp.TftpServer(sock, lookup, lines.append, drain=drain, single_port=single_port)
+        thread = threading.Thread(target=server.serve)
         thread.start()
 
         def finish() -> None:
-            loop.call_soon_threadsafe(stop.set)
+            server.stop()
             thread.join()
 
         try:
             yield sock, lines, finish
         finally:
-            finish()
-            loop.close()
+            if thread.is_alive():
+                finish()
 
 
 class Client:
@@ -240,9 +243,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def server(root: Path) -> Iterator[Server]:
-    with Server(root, LINES_REFUSED=100_000) as server:
+@pytest.fixture(scope="module", params=["own-ports", "single-port"])
+def server(root: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    with Server(root, LINES_REFUSED=100_000, single_port=request.param == "single-port") as server:
         yield server
 
 
@@ -261,7 +264,7 @@ def atftp(*options: str) -> Callable[[int, str, Path], None]:
     def get(port: int, name: str, to: Path) -> None:
         need("atftp")
         command = ["atftp", *arguments, "--get", "-r", name, "-l", str(to), "127.0.0.1", str(port)]
-        subprocess.run(command, check=True, timeout=20)
+        subprocess.run(command, check=True, timeout=120)
 
     return get
 
@@ -279,7 +282,7 @@ def curl(*options: str) -> Callable[[int, str, Path], None]:
     def get(port: int, name: str, to: Path) -> None:
         need("curl")
         command = ["curl", "-sS", *options, "-o", str(to), f"tftp://127.0.0.1:{port}/{name}"]
-        subprocess.run(command, check=True, timeout=20)
+        subprocess.run(command, check=True, timeout=120)
         to.touch()  # curl writes no file for no bytes
 
     return get
@@ -319,7 +322,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize(
     ("who", "size"),
-    [(who, size) for who in FOREIGN for size in SIZES if "netascii" not in who or size <= tftp_wire.NETASCII_BYTES],
+    [(who, size) for who in FOREIGN for size in SIZES if "netascii" not in who or size <= tftp_files.NETASCII_BYTES],
 )
 def test_foreign_clients_get_the_same_bytes(server: Server, root: Path, tmp_path: Path, who: str, size: int) -> None:
     FOREIGN[who](server.port, f"file{size}", tmp_path / "got")
@@ -333,6 +336,38 @@ def test_block_numbers_roll_over(client: Client, root: Path) -> None:
 def test_block_numbers_roll_over_in_lock_step_with_curl(server: Server, root: Path, tmp_path: Path) -> None:
     curl("--tftp-blksize", "8")(server.port, "rollover", tmp_path / "got")
     assert (tmp_path / "got").read_bytes() == (root / "rollover").read_bytes()
+
+
+@pytest.mark.parametrize("get", [atftp("blksize 1468", "windowsize 16"), curl("--tftp-blksize", "1468")])
+def test_100_mb(server: Server, root: Path, tmp_path: Path, get: Callable[[int, str, Path], None]) -> None:
+    content = random.Random(5).randbytes(100_000_000)
+    (root / "initrd").write_bytes(content)
+    get(server.port, "initrd", tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == content
+    (root / "initrd").unlink()
+
+
+def test_2000_transfers_at_once(root: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with ExitStack() as stack:
+        server = stack.enter_context(Server(root))
+        idle = server.descriptors()
+        clients = []
+        for number in range(2000):
+            client = stack.enter_context(Client(server.port, source=f"127.0.1.{number % 40 + 1}"))
+            clients.append(client)
+            client.ask("66560", "blksize", 1468, "windowsize", 16, "timeout", 60)
+            assert client.oack()
+            client.ack(0)
+        assert server.descriptors() == idle + 2001
+        for last in (16, 32, 46):
+            for client in clients:
+                assert [client.block() for _ in range((last - 1) % 16 + 1)][-1] == last
+                client.ack(last)
+        assert until(lambda: server.log().count("sent 66560 bytes") == 2000)
+        assert server.descriptors() == idle
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_many_clients_at_once(server: Server, root: Path) -> None:
@@ -446,6 +481,9 @@ def test_writes_are_refused(client: Client, root: Path, name: str) -> None:
         ("", 1),
         ("..", 1),
         ("../../etc/passwd", 1),
+        ("..%2fsmall", 1),
+        ("small%00", 1),
+        ("directory/../small", 1),
         ("/etc/passwd", 1),
         ("größe", 1),
         ("x" * 1400, 1),
@@ -487,7 +525,7 @@ def test_doubled_acks_cause_no_extra_data(client: Client, window: int) -> None:
 
 
 def test_acks_of_old_and_unsent_blocks_send_nothing(client: Client) -> None:
-    client.ask("66560", "windowsize", 4)
+    client.ask("66560", "windowsize", 4, "timeout", 9)
     client.oack()
     client.ack(0)
     assert [client.block() for _ in range(4)] == [1, 2, 3, 4]
@@ -527,7 +565,7 @@ def test_the_timer_resends_after_the_seconds_that_were_asked_and_doubles(client:
 
 
 def test_after_five_resends_the_client_is_given_up(root: Path) -> None:
-    with Server(root, RESEND_AFTER=0.1, LONGEST_WAIT=0.2) as server, Client(server.port) as client:
+    with Server(root, RESEND_AFTER=0.1, LONGEST_WAIT=0.2, GIVE_UP=0.5) as server, Client(server.port) as client:
         before = server.descriptors()
         client.ask("small")
         assert [client.block() for _ in range(6)] == [1] * 6
@@ -546,15 +584,16 @@ def test_a_lost_packet_after_a_long_silence_is_resent_soon(root: Path) -> None:
         assert time.monotonic() - start < 0.8
 
 
+@pytest.mark.parametrize("single_port", [False, True])
 @pytest.mark.parametrize("window", [1, 16])
-def test_two_percent_loss_both_ways(root: Path, window: int) -> None:
+def test_two_percent_loss_both_ways(root: Path, window: int, single_port: bool) -> None:
     def get(port: int) -> tuple[bytes, float]:
         start = time.monotonic()
         with Client(port) as client:
             return client.fetch("66560", "blksize", 1468, "windowsize", window, patience=0.3), time.monotonic() - start
 
-    readers = 60
-    with Server(root, RESEND_AFTER=0.2) as server, LossyLink(server.port, 0.02, seed=window) as link:
+    readers = 100
+    with Server(root, single_port=single_port) as server, LossyLink(server.port, 0.02, seed=window) as link:
         with ThreadPoolExecutor(20) as pool:
             results = list(pool.map(get, [link.port] * readers))
         assert {content for content, _ in results} == {(root / "66560").read_bytes()}
@@ -567,16 +606,17 @@ def test_two_percent_loss_both_ways(root: Path, window: int) -> None:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2"])
-def test_replies_come_from_the_address_that_was_asked(client: Client, address: str) -> None:
-    client.server = (address, client.server[1])
+def test_replies_come_from_the_address_that_was_asked(server: Server, client: Client, address: str) -> None:
+    client.server = (address, server.port)
     for name, options in (("small", ()), ("small", ("tsize", 0)), ("missing", ())):
         client.ask(name, *options)
         assert client.recv()
-        assert client.tid and client.tid[0] == address and client.tid[1] != client.server[1]
+        assert client.tid and client.tid[0] == address and (client.tid[1] == server.port) == server.single_port
 
 
-def test_both_families_on_one_socket(root: Path) -> None:
-    with Server(root, "::") as server:
+@pytest.mark.parametrize("single_port", [False, True])
+def test_both_families_on_one_socket(root: Path, single_port: bool) -> None:
+    with Server(root, "::", single_port=single_port) as server:
         for address in ("::1", "127.0.0.1", "127.0.0.2"):
             with Client(server.port, address) as client:
                 assert client.fetch("66560", "blksize", 1468, "windowsize", 8) == (root / "66560").read_bytes()
@@ -651,6 +691,8 @@ def test_a_client_that_left_frees_its_transfer_at_once(server: Server) -> None:
             client.oack()
             client.ack(0)
     assert until(lambda: server.descriptors() <= before)
+    if server.single_port:  # no socket that the kernel could tell that nobody is there
+        return
     with Client(server.port) as client:  # it has everything, but its last ACK is never sent
         client.ask("file1")
         assert client.block() == 1
@@ -677,7 +719,7 @@ def test_sessions_are_capped_per_address_and_in_all(root: Path) -> None:
         assert answered("127.0.0.11", 10, go_on=False) == 4  # nobody answers: only so many half-open
         assert answered("127.0.0.12", 10, go_on=True) == 8  # going on: more, but not everything
         assert answered("127.0.0.13", 3, go_on=True) == 2  # and then it is full
-        assert server.descriptors() == idle + 2 * 14
+        assert server.descriptors() == idle + 14 + 1  # one file
         assert "66560': refused: busy: 14 transfers, 2 to this address" in server.log()
         for client in clients:
             if client.tid:
@@ -744,6 +786,26 @@ def test_a_file_that_is_replaced_is_sent_as_it_was_opened(client: Client, root: 
     assert start + rest(client)[0] == content
 
 
+def test_the_cache_of_many_readers_is_bounded(root: Path) -> None:
+    with (root / "large").open("wb") as file:
+        file.truncate(300 << 20)
+    clients = []
+    with Server(root, CACHE_BYTES=1 << 20) as server:
+        before = server.resident_kib()
+        for number in range(40):  # readers far apart, each of whom holds a chunk
+            client = Client(server.port)
+            clients.append(client)
+            client.ask("large", "blksize", 1468, "windowsize", 64)
+            client.oack()
+            for block in range(0, 64 * 3 * number + 1, 64):
+                client.ack(block)
+                for _ in range(64):
+                    assert client.recv()
+        assert server.resident_kib() - before < 1024 + 40 * 96 + 2048
+    for client in clients:
+        client.sock.close()
+
+
 def test_a_large_file_is_not_held_in_memory(root: Path) -> None:
     with (root / "large").open("wb") as file:
         file.truncate(300 << 20)
@@ -773,8 +835,8 @@ def test_a_full_send_buffer_is_waited_for(root: Path, monkeypatch: pytest.Monkey
             return super().send(data, flags)
 
     plain = tftp_wire.udp
-    monkeypatch.setattr(tftp, "RESEND_AFTER", 0.2)
-    monkeypatch.setattr(tftp, "udp", lambda *where: Narrow(fileno=plain(*where).detach()))
+    monkeypatch.setattr(tftp_transfer, "RESEND_AFTER", 0.2)
+    monkeypatch.setattr(tftp_line, "udp", lambda *where: Narrow(fileno=plain(*where).detach()))
     with in_a_thread(root.joinpath) as (sock, _, _), Client(sock.getsockname()[1]) as client:
         start = time.monotonic()
         assert client.fetch("66560", "windowsize", 16) == (root / "66560").read_bytes()
@@ -785,12 +847,76 @@ def test_a_full_send_buffer_is_waited_for(root: Path, monkeypatch: pytest.Monkey
         assert [client.block() for _ in range(6)] == [1, 2, 3, 4, 1, 2]  # and still works
 
 
+def test_the_kernel_cuts_a_window_into_packets(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counting(socket.socket):
+        sends: list[int] = []
+
+        def send(self, data: bytes, flags: int = 0) -> int:
+            Counting.sends.append(len(data))
+            return super().send(data, flags)
+
+    plain = tftp_wire.udp
+    monkeypatch.setattr(tftp_line, "udp", lambda *where: Counting(fileno=plain(*where).detach()))
+    with in_a_thread(root.joinpath) as (sock, _, _), Client(sock.getsockname()[1]) as client:
+        assert client.fetch("66560", "blksize", 1468, "windowsize", 16) == (root / "66560").read_bytes()
+    assert Counting.sends[1:3] == [16 * 1472, 16 * 1472] and len(Counting.sends) == 4
+
+
+@pytest.mark.parametrize("single_port", [False, True])
+def test_blocks_larger_than_the_mtu_are_fragmented(root: Path, tmp_path: Path, single_port: bool) -> None:
+    """No kernel cuts into what it would have to fragment: it refuses, and gets block by block."""
+    need("atftp", "unshare", "ip")
+    settings = json.dumps({"single_port": single_port, "RESEND_AFTER": 60, "RESEND_LEAST": 60})  # at once, not in time
+    script = """
+        ip link set lo up mtu 1500
+        "$1" -c "$2" "$3" 127.0.0.1 "$4" >port & server=$!
+        until [ -s port ]; do sleep 0.1; done
+        atftp --option "blksize 4000" --option "windowsize 8" --get -r 66560 -l got 127.0.0.1 "$(cat port)"; status=$?
+        kill $server; wait $server; exit $status
+    """
+    command = ["unshare", "--net", "sh", "-c", script, "sh", sys.executable, SERVER, str(root), settings]
+    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60)
+    if done.returncode == 1 and os.geteuid():
+        pytest.skip("no network namespace without root")
+    assert done.returncode == 0
+    assert (tmp_path / "got").read_bytes() == (root / "66560").read_bytes()
+
+
+@pytest.mark.parametrize("where", ["open_file", "_on_ack", "on_deadline"])
+@pytest.mark.parametrize("single_port", [False, True])
+def test_a_fault_of_ours_ends_one_transfer_at_most(
+    root: Path, monkeypatch: pytest.MonkeyPatch, where: str, single_port: bool
+) -> None:
+    owner = tftp if where == "open_file" else tftp_transfer.Transfer
+    right = getattr(owner, where)
+
+    def wrong(*arguments: object) -> object:
+        if arguments[0] == root / "small" or getattr(arguments[0], "_last", 0) == 3000 // 512 + 1:
+            raise RuntimeError("a fault")
+        return right(*arguments)
+
+    monkeypatch.setattr(owner, where, wrong)
+    monkeypatch.setattr(tftp_transfer, "RESEND_AFTER", 0.05)
+    with in_a_thread(root.joinpath, single_port=single_port) as (sock, _, _), Client(sock.getsockname()[1]) as client:
+        for _ in range(2):
+            client.ask("small")
+            client.recv(0.2)
+            if client.tid:
+                client.ack(1)
+            client.recv(0.2)
+        for _ in range(2):
+            with Client(sock.getsockname()[1]) as other:
+                assert other.fetch("66560") == (root / "66560").read_bytes()
+
+
 # The process
 
 
-def test_hostile_datagrams(root: Path) -> None:
+@pytest.mark.parametrize("single_port", [False, True])
+def test_hostile_datagrams(root: Path, single_port: bool) -> None:
     count, before_root = 10_000, sorted(path.name for path in root.iterdir())
-    with Server(root, RESEND_AFTER=0.05, LONGEST_WAIT=0.1, LOG_PERIOD=2) as server:
+    settings = {"RESEND_AFTER": 0.05, "LONGEST_WAIT": 0.1, "GIVE_UP": 0.3, "LOG_PERIOD": 2, "single_port": single_port}
+    with Server(root, **settings) as server:
         with Client(server.port) as client:
             client.fetch("66560")
         descriptors, resident = server.descriptors(), server.resident_kib()
@@ -819,8 +945,9 @@ def test_hostile_datagrams(root: Path) -> None:
     assert sorted(path.name for path in root.iterdir()) == before_root
 
 
-def test_sigterm_finishes_the_transfer_and_exits(root: Path) -> None:
-    with Server(root) as server, Client(server.port) as client, Client(server.port) as late:
+@pytest.mark.parametrize("single_port", [False, True])
+def test_sigterm_finishes_the_transfer_and_exits(root: Path, single_port: bool) -> None:
+    with Server(root, single_port=single_port) as server, Client(server.port) as client, Client(server.port) as late:
         start = half_way(client, "66560")
         server.process.send_signal(signal.SIGTERM)
         assert not until(lambda: server.process.poll() is not None, 0.3)
