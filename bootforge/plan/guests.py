@@ -21,7 +21,7 @@ Kind = Literal["xen", "kvm"]
 KEPT = ("active", "held")
 """States of a guest whose definition its host has. A planned one is not there yet, a retired one not any more."""
 
-DEFINED = "/etc/bootforge/guests"
+DEFINED = "/etc/bootforge/libvirt"
 """Where a host of KVM guests keeps what was defined."""
 
 
@@ -70,7 +70,9 @@ def _xen(release: Release, guests: tuple[DomainPlan, ...]) -> Iterator[Step]:
         args += [guest.name, "auto" if guest.autostart else ""]
     yield Step("guests", "xen_guests", tuple(args), ("hypervisor",))
     for guest in guests:
-        yield whole_file(f"guests:{guest.name}", f"/etc/xen/{guest.name}{suffix}", form(guest), ("hypervisor",), mode="600")
+        yield whole_file(
+            f"guests:{guest.name}", f"/etc/xen/{guest.name}{suffix}", form(guest), ("hypervisor",), mode="600"
+        )
 
 
 def _kvm(guests: tuple[DomainPlan, ...]) -> Iterator[Step]:

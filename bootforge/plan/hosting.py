@@ -73,7 +73,11 @@ def _unable(guest: ResolvedHost, parent: ResolvedHost, bridges: Mapping[str, str
         what = f"{below.title} of {parent.name} has no UEFI for its guests"
         yield "BF185", what, "write 'machine: {firmware: bios}' at the guest, or choose another host for it"
     if kind == "kvm" and guest.spec.vm.uuid is None and guest.spec.on == parent.name:
-        yield "BF189", "libvirt keeps a guest by its UUID, and this one has none", "run 'bootforge lock', which draws one"
+        yield (
+            "BF189",
+            "libvirt keeps a guest by its UUID, and this one has none",
+            "run 'bootforge lock', which draws one",
+        )
     if kind == "xen" and below.dom0 == "xm":
         return  # xend makes the bridge (Xen 3: scripts/network-bridge)
     there = {nic.device or name: nic.network for name, nic in parent.spec.nics.items() if nic.kind == "bridge"}
@@ -89,7 +93,9 @@ def _one_kind(host: ResolvedHost, guests: list[ResolvedHost]) -> Found:
     kind, whose = (said, "it says so itself") if said else (guests[0].spec.virt, f"as {guests[0].name} is one")
     for guest in guests:
         if guest.spec.virt != kind:
-            what = f"{host.name} runs guests of {_TITLES[kind]} ({whose}), and this is one of {_TITLES[guest.spec.virt]}"
+            what = (
+                f"{host.name} runs guests of {_TITLES[kind]} ({whose}), and this is one of {_TITLES[guest.spec.virt]}"
+            )
             yield guest.name.text, Fault(("on",), "BF183", what, "put it on another host, or make them of one kind")
 
 
@@ -100,7 +106,9 @@ def _memory(host: ResolvedHost, guests: list[ResolvedHost]) -> Iterator[Fault]:
         return
     largest = max(guests, key=lambda guest: guest.spec.vm.memory)
     what = f"it has {whole} MiB of memory{f', of which it keeps {own} MiB' if own else ''}"
-    what += f", and its {len(guests)} guests ask for {asked} MiB, {largest.name} for {largest.spec.vm.memory} MiB of them"
+    what += (
+        f", and its {len(guests)} guests ask for {asked} MiB, {largest.name} for {largest.spec.vm.memory} MiB of them"
+    )
     path = ("hypervisor", "memory") if own else ("machine", "memory")
     yield Fault(path, "BF187", what, "give guests less, or move some to another host")
 

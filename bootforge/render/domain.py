@@ -9,6 +9,7 @@ from bootforge.plan.libvirt import libvirt_xml
 from bootforge.plan.xencfg import xl, xm
 from bootforge.render.slots import boot_words, make_artifact
 
+
 def tools_of(domain: DomainPlan) -> tuple[str, ...]:
     """The forms that a guest's definition has, the usual one first. xm's Xen 3 has no UEFI."""
     if domain.hypervisor == "kvm":
