@@ -105,7 +105,7 @@ def machine(*more: Callable[[World], Any]) -> Callable[[World], Any]:
     def prepare(world: World) -> None:
         for name, script in (("lvm", LVM), ("xl", XL), ("xm", XL), ("virsh", VIRSH)):
             world.tool(name, script)
-        world.tool("grub2-mkconfig", 'cp "${BF_ROOT:?}/etc/default/grub" "$2"')
+        world.tool("grub2-mkconfig", 'cp "${BF_ROOT:?}/etc/default/grub" "$2.new" && mv "$2.new" "$2"')
         for name in ("vg", "defined", "auto", "running"):
             (world.fake / name).mkdir()
         for one in more:
