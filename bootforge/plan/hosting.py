@@ -80,10 +80,11 @@ def _unable(guest: ResolvedHost, parent: ResolvedHost, bridges: Mapping[str, str
         )
     if kind == "xen" and below.dom0 == "xm":
         return  # xend makes the bridge (Xen 3: scripts/network-bridge)
+    on = {nic.network for nic in parent.spec.nics.values()}  # what is not on it at all, placement.py tells
     there = {nic.device or name: nic.network for name, nic in parent.spec.nics.items() if nic.kind == "bridge"}
     for network in sorted({str(nic.network) for nic in guest.spec.nics.values() if nic.kind == "physical"}):
         bridge = bridges.get(network)
-        if bridge and there.get(bridge) != network:
+        if bridge and there.get(bridge) != network and network in on:
             what = f"{parent.name} has no bridge {bridge} on {network}, which the guest is plugged into"
             yield "BF186", what, f"give it a nic with 'kind: bridge' and 'device: {bridge}' on that network"
 

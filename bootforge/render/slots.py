@@ -174,6 +174,8 @@ FILTERS: dict[str, Callable[..., Quoted]] = {
     "dnsmasq": lambda value: Quoted(_word("dnsmasq", value)),
     "comment": lambda value: Quoted(_word("comment", value)),
     "call": _call,
+    "xl": _boot("xl"),
+    "xml": _boot("xml"),
 }
 """The grammar filters of templates, by name."""
 

@@ -33,7 +33,11 @@ def test_it_passes_libvirts_schema(domain: DomainPlan, install: bool, text: str,
 def test_the_schema_refuses_what_is_wrong(tmp_path: Path) -> None:
     """A short MAC address, an element and a bus that do not exist: planted in a good definition."""
     text = next(text for name, _, _, text in ALL if name.endswith("libvirt-kvm"))
-    for old, new in (("<mac address=\"52:54:00:", "<mac address=\"52:54:"), ("<vcpu>", "<cpus/><vcpu>"), ('"virtio"', '"x"')):
+    for old, new in (
+        ('<mac address="52:54:00:', '<mac address="52:54:'),
+        ("<vcpu>", "<cpus/><vcpu>"),
+        ('"virtio"', '"x"'),
+    ):
         assert old in text
         assert validate(tmp_path, text.replace(old, new)) != ""
 

@@ -42,7 +42,15 @@ def _value(node: ast.expr) -> Value:
 
 
 def test_what_is_not_plain_is_refused() -> None:
-    for bad in ("import os\n", "a = b\n", "a = 1\na = 2\n", "a = True\n", "a = 'x' + 'y'\n", 'a = f"{1}"\n', "a = [1.5]\n"):
+    for bad in (
+        "import os\n",
+        "a = b\n",
+        "a = 1\na = 2\n",
+        "a = True\n",
+        "a = 'x' + 'y'\n",
+        'a = f"{1}"\n',
+        "a = [1.5]\n",
+    ):
         with pytest.raises(ValueError):
             read_xm(bad)
 

@@ -159,7 +159,9 @@ CASES = [
     ),
     Case(
         "disks",
-        steps_of("el7", "guest-disks", guest(), guest(B, disks=(DomainDisk("xvda", "/dev/mapper/vg-b--1", 100, True),))),
+        steps_of(
+            "el7", "guest-disks", guest(), guest(B, disks=(DomainDisk("xvda", "/dev/mapper/vg-b--1", 100, True),))
+        ),
         prepare=machine(fake("vg/b-1", "50\n"), fake("vg/other", "1\n")),
         drifts={"smaller-again": fake("vg/b-1", "60\n")},
         release="el7",
@@ -207,7 +209,9 @@ def shell(request: pytest.FixtureRequest) -> list[str]:
     return machine_shell(request.param)
 
 
-def ran_with(shell: list[str], at: Path, release: str, steps: tuple[Step, ...], *prepare: Callable[[World], Any]) -> Any:
+def ran_with(
+    shell: list[str], at: Path, release: str, steps: tuple[Step, ...], *prepare: Callable[[World], Any]
+) -> Any:
     """The world, how its run went, and what runs it again with other steps."""
     world = World(at / "w")
     machine(*prepare)(world)
@@ -234,9 +238,10 @@ def test_what_dom0_says_about_memory(shell: list[str], tmp_path: Path) -> None:
     assert (ran.status, ran.texts["xen-memory"]) == (0, "no kernel is booted by Xen yet")
     steps = steps_of("el7", "xen-memory", kind="xen", memory="1GiB")
     world, ran, _ = ran_with(shell, tmp_path / "3", "el7", steps, _grub2)
-    assert 'GRUB_CMDLINE_XEN_DEFAULT="loglvl=all dom0_mem=1024M,max:1024M"' in (
-        world.root / "boot/grub2/grub.cfg"
-    ).read_text()
+    assert (
+        'GRUB_CMDLINE_XEN_DEFAULT="loglvl=all dom0_mem=1024M,max:1024M"'
+        in (world.root / "boot/grub2/grub.cfg").read_text()
+    )
 
 
 def test_in_the_installer_grub_is_configured_at_once(tmp_path: Path) -> None:

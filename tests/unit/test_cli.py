@@ -400,7 +400,7 @@ def tree(root: Path) -> dict[str, tuple[int, int, bytes]]:
 def test_render_all_writes_what_changed_and_nothing_else(site: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = verb("render", "--all", "-o", out, "--site", site)
-    assert (first.status, first.out) == (0, "") and first.err == "3 hosts, 16 files written\n"
+    assert (first.status, first.out) == (0, "") and first.err == "3 hosts, 21 files written\n"
     before = tree(out)
     names = ("bootstrap", "grub", "ipxe", "kickstart", "pxelinux")
     assert sorted(before) == sorted([*(f"{host}/{name}" for host in (APP, DB, WEB) for name in names), f"{APP}/xl"])

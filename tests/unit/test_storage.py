@@ -22,7 +22,7 @@ from bootforge.plan.fleet import duplicates
 from bootforge.plan.placement import _canonical, _whole_or_part
 from bootforge.releases import RELEASES
 from bootforge.words import Slot
-from tests.sites import DB, generation_with, san_with
+from tests.sites import generation_with, san_with
 from tests.unit.test_scalars import read
 
 EQL, TWO, XEN = "db02.prod.den.example.com", "db03.prod.den.example.com", "xen01.den.example.com"
@@ -203,10 +203,10 @@ def test_volumes_as_they_are_planned(san: Generation) -> None:
 @pytest.mark.parametrize("release,fstype", [("centos5", "ext3"), ("centos6", "ext4"), ("rocky9", "xfs")])
 def test_a_file_system_is_what_the_release_makes(tmp_path: Path, release: str, fstype: str) -> None:
     """A default alone makes no file system: a volume without a mount point stays as it is."""
-    device = "lan: {device: eth0, "
+    device = "lan: {device: eth0, mac"
     generation = san_with(
         tmp_path,
-        ("lan: {", device),
+        ("lan: {mac", device),
         *((f"{nic}: {{network", f"{nic}: {{device: {nic}, network") for nic in ("san0", "san1", "san", "a", "b")),
         ("db02.prod.den.example.com:\n", f"db02.prod.den.example.com:\n  profile: {release}\n"),
     )
@@ -288,7 +288,10 @@ def test_guests_of_two_parents_may_name_one_device(tmp_path: Path) -> None:
     """The same name is another device on another machine; and a candidate is not a parent."""
     same = ("/dev/vg_guests/app03", "/dev/vg_guests/app02")
     san_with(tmp_path / "candidate", same)
-    san_with(tmp_path / "two", same, ("candidates: [xen01.den.example.com]", f"on: {DB}"))
+    other = "xen02.den.example.com: {profile: fedora46, nics: {p: {mac: 52:54:00:12:3a:01}, lan: {kind: bridge,"
+    other += " device: xenbr0, ports: [p], address: 10.2.0.72}}}\n\napp03.qa"
+    on = ("candidates: [xen01.den.example.com]", "on: xen02.den.example.com")
+    san_with(tmp_path / "two", same, on, ("app03.qa", other))
 
 
 @pytest.mark.parametrize("backing", ["/dev/sdab", "/dev/system/app", "/dev/vg_guests/root", "/dev/mapper/guests2"])

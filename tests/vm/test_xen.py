@@ -7,20 +7,16 @@ as JSON, is compared with the plan, field by field.
 from __future__ import annotations
 
 import io
-import json
 import os
-import re
 import shutil
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from bootforge.model import DomainPlan
-from tests.guests.matrix import SITE, boot_files, definitions, extra, generations, guests
+from tests.guests.matrix import definitions, guests
 from tests.vm import lab as vm
 from tests.vm import media, xen
 
@@ -28,7 +24,7 @@ pytestmark = pytest.mark.vm
 
 HOST, STARTED = "host01.lab.example.com", "guest12.lab.example.com"
 ALL = list(definitions("xl"))
-PLANTED = {"planted.bad-mac": ('mac=00:16:3e:', "mac=00:16:3e:0"), "planted.bad-key": ("vcpus = ", "vcpu = ")}
+PLANTED = {"planted.bad-mac": ("mac=00:16:3e:", "mac=00:16:3e:0"), "planted.bad-key": ("vcpus = ", "vcpu = ")}
 """What xl lets through, in the definition of the guest that is started."""
 
 
@@ -43,7 +39,9 @@ class Dom0:
 @pytest.fixture(scope="module")
 def dom0(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dom0]:
     """One boot: every definition, the bootstrap of the host, and one guest."""
-    lacking = [tool for tool in ("qemu-system-x86_64", "apt-get", "dpkg-deb", "depmod", "modprobe") if not shutil.which(tool)]
+    lacking = [
+        tool for tool in ("qemu-system-x86_64", "apt-get", "dpkg-deb", "depmod", "modprobe") if not shutil.which(tool)
+    ]
     lacking += [] if media.BUSYBOX.exists() else [str(media.BUSYBOX)]
     if lacking and os.environ.get("CI"):
         pytest.fail(f"CI must have what the VM tests need: {', '.join(lacking)}")
@@ -78,7 +76,17 @@ def power_on(at: Path) -> vm.Process:
     """A machine without a network, whose log is dom0's console. Xen takes no processor of QEMU's ``max`` as it is: with
     SMAP and others dom0 crashes, and rdtscp cannot be emulated for an HVM guest."""
     modules = f"{xen.kernel()}/vmlinuz console=hvc0 quiet,{at}/dom0.img"
-    argv = ["qemu-system-x86_64", "-display", "none", "-serial", "stdio", "-monitor", "none", "-nodefaults", "-no-reboot"]
+    argv = [
+        "qemu-system-x86_64",
+        "-display",
+        "none",
+        "-serial",
+        "stdio",
+        "-monitor",
+        "none",
+        "-nodefaults",
+        "-no-reboot",
+    ]
     argv += ["-accel", "tcg,thread=multi", "-machine", "pc", "-m", "2048"]
     argv += ["-cpu", "max,-smap,-la57,-fsgsbase,-umip,-rdtscp"]
     argv += ["-kernel", str(xen.hypervisor()), "-initrd", modules]

@@ -24,7 +24,7 @@ TOOLS = (
     " libgcc-s1 liblzma5 liblzo2-2 libncurses6 libpcre2-8-0 libselinux1 libsystemd0 libtinfo6 libudev1 libuuid1"
     " libxencall1 libxendevicemodel1 libxenevtchn1 libxenforeignmemory1 libxengnttab1 libxenhypfs1 libxenmisc4.17"
     " libxenstore4 libxentoolcore1 libxentoollog1 libyajl2 libzstd1 liblz4-1 libgcrypt20 libgpg-error0 libmd0 libbsd0"
-    " lvm2 xen-utils-4.17 xen-utils-common xenstore-utils zlib1g"
+    " lvm2 util-linux xen-utils-4.17 xen-utils-common xenstore-utils zlib1g"
 )
 """What dom0's user space is made of besides busybox."""
 
