@@ -47,8 +47,9 @@ class Release:
     Virtualization SIG (Xen4CentOS) and Fedora itself; EL8 and later have no kernel for it (CONFIG_XEN_DOM0 asks for
     CONFIG_XEN_PV). ``kvm``: libvirt makes KVM guests on it, as plan/libvirt.py writes them. ``auto_firmware``: that
     libvirt finds the files of a UEFI itself (5.2: formatdomain, ``firmware``). ``virtio_modern``: a guest's kernel
-    speaks virtio 1.0, so that its devices can be on PCI Express. ``uefi``, ``secure_boot``: on x86_64. ``grub_linux``: what its signed
-    GRUB boots a kernel with by UEFI (Red Hat's installation guides of EL7 to EL9, TFTP servers for UEFI clients).
+    speaks virtio 1.0, so that its devices can be on PCI Express. ``uefi``, ``secure_boot``: on x86_64. ``grub_linux``:
+    what its signed GRUB boots a kernel with by UEFI (Red Hat's installation guides of EL7 to EL9, TFTP servers for UEFI
+    clients).
     ``x86_level``: of the x86-64 psABI. ``memory``: MiB below which its installer gives up when the tree comes by HTTP
     (anaconda: display.py check_memory, isys.py MIN_RAM and SQUASHFS_EXTRA_RAM).
     ``pkg``: what installs packages: yum, dnf (4) or dnf5 (Fedora since 41, "Switch to DNF5"). ``modules``: streams of

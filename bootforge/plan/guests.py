@@ -44,8 +44,8 @@ def plan_guests(host: ResolvedHost, guests: tuple[DomainPlan, ...], faults: list
 
 
 def _memory(host: ResolvedHost, release: Release) -> Iterator[Step]:
-    """``dom0_mem`` (xen-command-line): with a maximum, dom0 keeps no room for memory that it never gets. Xen 3 knows the
-    amount only."""
+    """``dom0_mem`` (xen-command-line): with a maximum, dom0 keeps no room for memory that it never gets. Xen 3 knows
+    the amount only."""
     if memory := host.spec.hypervisor.memory:
         word = f"dom0_mem={memory}M" + ("" if release.dom0 == "xm" else f",max:{memory}M")
         loader = "grub2" if release.systemd else "grub"

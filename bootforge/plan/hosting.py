@@ -107,15 +107,13 @@ def _memory(host: ResolvedHost, guests: list[ResolvedHost]) -> Iterator[Fault]:
         return
     largest = max(guests, key=lambda guest: guest.spec.vm.memory)
     what = f"it has {whole} MiB of memory{f', of which it keeps {own} MiB' if own else ''}"
-    what += (
-        f", and its {len(guests)} guests ask for {asked} MiB, {largest.name} for {largest.spec.vm.memory} MiB of them"
-    )
+    what += f", and its guests ask for {asked} MiB, {largest.name} alone for {largest.spec.vm.memory}"
     path = ("hypervisor", "memory") if own else ("machine", "memory")
     yield Fault(path, "BF187", what, "give guests less, or move some to another host")
 
 
 def _groups(host: ResolvedHost, guests: list[ResolvedHost]) -> Found:
-    """The volume groups in which its guests' disks are made: whether it has them, and room in them where that is known."""
+    """The volume groups in which its guests' disks are made: whether it has them, and room in them if that is known."""
     spec = host.spec
     known = {volume.vg: name for name, volume in spec.volumes.items() if volume.vg}
     own = {default_group(spec), *spec.volume_groups} if spec.scheme == "lvm" else set()

@@ -1,9 +1,9 @@
 """Definitions of guests as libvirt's XML (libvirt.org: formatdomain), of Xen and of KVM. Pure. Phases as in xencfg.py.
 
-What KVM guests get, and why: virtio disks and nics, which every release from EL5.3 has drivers for; q35 where the kernel
-speaks virtio 1.0, because a device on PCI Express speaks nothing else, and pc for EL5 and EL6; the host's own model of
-processor, because EL9 needs x86-64-v2 and EL10 v3, which QEMU's default lacks; a source of randomness, for keys are made
-at the first boot.
+What KVM guests get, and why: virtio disks and nics, which every release from EL5.3 has drivers for; q35 where the
+kernel speaks virtio 1.0, because a device on PCI Express speaks nothing else, and pc for EL5 and EL6; the host's own
+model of processor, because EL9 needs x86-64-v2 and EL10 v3, which QEMU's default lacks; a source of randomness, for
+keys are made at the first boot. The screen is VNC on the host's own loopback, as Xen has it.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def _boot_hvm(root: ET.Element, domain: DomainPlan, install: bool) -> None:
 
 
 def _firmware(system: ET.Element, domain: DomainPlan) -> None:
-    """libvirt finds the firmware, and makes the guest's own copy of its variables (NVRAM), which it keeps; whether Secure
-    Boot is on is said only where the site says it."""
+    """libvirt finds the firmware, and makes the guest's own copy of its variables (NVRAM), which it keeps; whether
+    Secure Boot is on is said only where the site says it."""
     system.set("firmware", "efi")
     if domain.secure_boot == "unknown":
         return

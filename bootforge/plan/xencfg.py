@@ -31,8 +31,8 @@ def xl(domain: DomainPlan, extra: str | None = None) -> str:
 
 
 def xm(domain: DomainPlan, extra: str | None = None) -> str:
-    """The guest as xm of Xen 3 executes it. Its qemu-dm boots from IDE disks only; Linux sees hda as xvda (xen-blkfront.c,
-    EMULATED_HD_DISK_MINOR_OFFSET). Raises RenderError for a UEFI, which Xen 3 has not."""
+    """The guest as xm of Xen 3 executes it. Its qemu-dm boots from IDE disks only; Linux sees hda as xvda
+    (xen-blkfront.c, EMULATED_HD_DISK_MINOR_OFFSET). Raises RenderError for a UEFI, which Xen 3 has not."""
     if domain.uefi:
         raise RenderError(f"{domain.name}: Xen 3 has no UEFI", "use xl, or write 'machine: {firmware: bios}'")
     settings = _head(domain, ("name", domain.name))

@@ -1,4 +1,4 @@
-"""Definitions of guests as artifacts, in every form that their hypervisor has, for the install and for every day after."""
+"""Definitions of guests as artifacts, in every form that their hypervisor has, for the install and ever after."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def tools_of(domain: DomainPlan) -> tuple[str, ...]:
 
 
 def render_domain(plan: Plan, domain: DomainPlan) -> Iterator[Artifact]:
-    """``xl`` and its like, and ``xl-install``. Only what boots an installer's kernel itself has a slot: the grant's URL.
-    Raises RenderError."""
+    """``xl`` and its like, and ``xl-install``. Only what boots an installer's kernel itself has a slot: the grant's
+    URL. Raises RenderError."""
     for tool in tools_of(domain):
         form: Callable[[DomainPlan, str | None], str] = {"xl": xl, "xm": xm}.get(tool, libvirt_xml)
         xml = form is libvirt_xml

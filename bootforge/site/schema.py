@@ -215,11 +215,13 @@ class HostSpec(Model):
     hypervisor: HypervisorSpec = Field(HypervisorSpec(), description="What a host of guests is to them.")
     on: Host | None = Field(
         None,
-        description="The host that runs this guest: its bootstrap makes the disks that have a size, and keeps the definition.",
+        description="The host that runs this guest: its bootstrap makes the disks that have a size, and keeps the"
+        " definition.",
     )
     candidates: Annotated[tuple[Host, ...], *AsSet] = Field(
         (),
-        description="The hosts that may run this guest; checked. None of them gets its definition until 'on' names one.",
+        description="The hosts that may run this guest; checked. None of them gets its definition until 'on' names"
+        " one.",
     )
     path_policy: one_of("multipath", "bond", "single") = Field(  # type: ignore[valid-type]
         "multipath",

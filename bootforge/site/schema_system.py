@@ -41,8 +41,8 @@ class VmDiskSpec(Model):
     backing: FactsWord = Field(description="The block device of its host that backs it, as in /dev/vg0/web01.")
     size: Size | None = Field(
         None,
-        description="Its size. Its host's bootstrap makes a logical volume of it where there is none, and never makes one"
-        " smaller.",
+        description="Its size. Its host's bootstrap makes a logical volume of it where there is none, and never makes"
+        " one smaller.",
     )
     grow: Bool = Field(
         False, description="Whether a logical volume that is smaller than 'size' is made larger; the guest is not told."
@@ -75,8 +75,8 @@ class HypervisorSpec(Model):
 
     kind: one_of("xen", "kvm") | None = Field(  # type: ignore[valid-type]
         None,
-        description="Whose guests it runs. Default: what its guests are. Said in a role, definitions are taken away also"
-        " when the last guest has left.",
+        description="Whose guests it runs. Default: what its guests are. Said in a role, definitions are taken away"
+        " also when the last guest has left.",
     )
     memory: Size | None = Field(
         None, description="Memory that it keeps for itself; on Xen it is dom0_mem of Xen's command line."

@@ -1,4 +1,5 @@
-"""Definitions for xm, which executes them as Python: read as Python 2 and 3 read them alike, and compared with the plan.
+"""Definitions for xm, which executes them as Python: read as Python 2 and 3 read them alike, and compared with the
+plan.
 
 Only assignments of numbers, strings and lists of strings are allowed: nothing in them means anything else to Python 2.
 """
@@ -17,7 +18,7 @@ Value = str | int | list[str]
 
 
 def read_xm(text: str) -> dict[str, Value]:
-    """What xm would know after it executed the file. Raises ValueError for anything but plain assignments, each once."""
+    """What xm would know after it executed the file. Raises ValueError for anything but assignments, each once."""
     text.encode("ascii")  # Python 2 refuses anything else without a declaration (PEP 263)
     found: dict[str, Value] = {}
     for node in ast.parse(text).body:

@@ -20,7 +20,8 @@ from tests.vm import media
 HERE = Path(__file__).parent
 XEN = "xen-hypervisor-4.17-amd64"
 TOOLS = (
-    "bash coreutils dmsetup libacl1 libaio1 libattr1 libgmp10 libblkid1 libbz2-1.0 libc6 libcap2 libdevmapper-event1.02.1 libdevmapper1.02.1 libedit2"
+    "bash coreutils dmsetup libacl1 libaio1 libattr1 libgmp10 libblkid1 libbz2-1.0 libc6 libcap2"
+    " libdevmapper-event1.02.1 libdevmapper1.02.1 libedit2"
     " libgcc-s1 liblzma5 liblzo2-2 libncurses6 libpcre2-8-0 libselinux1 libsystemd0 libtinfo6 libudev1 libuuid1"
     " libxencall1 libxendevicemodel1 libxenevtchn1 libxenforeignmemory1 libxengnttab1 libxenhypfs1 libxenmisc4.17"
     " libxenstore4 libxentoolcore1 libxentoollog1 libyajl2 libzstd1 liblz4-1 libgcrypt20 libgpg-error0 libmd0 libbsd0"

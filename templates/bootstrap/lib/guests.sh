@@ -57,7 +57,8 @@ bf_xen_default() {
 bf_grub_config() {
     bf_made=
     for bf_entry in "${BF_ROOT-}/etc/grub2.cfg" "${BF_ROOT-}/etc/grub2-efi.cfg"; do
-        bf_file=$(readlink -f "$bf_entry" 2>/dev/null) && [ -f "$bf_file" ] || continue
+        bf_file=$(readlink -f "$bf_entry" 2>/dev/null) || continue
+        [ -f "$bf_file" ] || continue
         bf_within 300 grub2-mkconfig -o "$bf_file" || return 1
         bf_made=1
     done
@@ -109,8 +110,10 @@ bf_xen_guests() {
         case $bf_there in
         *" $bf_guest "*) continue ;;
         esac
-        bf_absent "/etc/xen/auto/$bf_guest$bf_suffix" && bf_absent "/etc/xen/$bf_guest$bf_suffix" || return
-        [ "$bf_phase" != install ] && bf_within 60 "$bf_tool" list "$bf_guest" >/dev/null 2>&1 || continue
+        bf_absent "/etc/xen/auto/$bf_guest$bf_suffix" || return
+        bf_absent "/etc/xen/$bf_guest$bf_suffix" || return
+        [ "$bf_phase" != install ] || continue
+        bf_within 60 "$bf_tool" list "$bf_guest" >/dev/null 2>&1 || continue
         bf_note "$bf_guest is of another host now, and runs here"
         bf_left="$bf_left $bf_guest"
     done
