@@ -150,7 +150,7 @@ def made(text: str) -> dict[str, Any]:
         "bios": hvm.get("bios"),
         "bootloader": build.get("bootloader"),
         "kernel": (build.get("kernel"), build.get("ramdisk"), build.get("cmdline")),
-        "events": [config.get(f"on_{event}") for event in ("poweroff", "reboot", "crash")],
+        "events": [config.get(f"on_{event}", "destroy") for event in ("poweroff", "reboot", "crash")],
     }
 
 
