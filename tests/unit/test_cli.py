@@ -403,7 +403,8 @@ def test_render_all_writes_what_changed_and_nothing_else(site: Path, tmp_path: P
     assert (first.status, first.out) == (0, "") and first.err == "3 hosts, 21 files written\n"
     before = tree(out)
     names = ("bootstrap", "grub", "ipxe", "kickstart", "pxelinux")
-    assert sorted(before) == sorted([*(f"{host}/{name}" for host in (APP, DB, WEB) for name in names), f"{APP}/xl"])
+    definitions = [f"{APP}/{tool}{end}" for tool in ("xl", "xm", "libvirt-xen") for end in ("", "-install")]
+    assert sorted(before) == sorted([*(f"{host}/{name}" for host in (APP, DB, WEB) for name in names), *definitions])
     assert before[f"{WEB}/kickstart"][2].decode() == verb("render", WEB, "kickstart", "--site", site).out
     assert (out / WEB / "kickstart").stat().st_mode & 0o777 == 0o644
 
