@@ -157,7 +157,7 @@ bf_kvm_guests() {
             ;;
         esac
         bf_absent "/etc/bootforge/libvirt/$bf_guest.xml" || return
-        [ -n "$bf_dry" ] || rm -f "$bf_state/ok/guest-$bf_guest"
+        [ -n "$bf_dry" ] || bf_state_drop "ok/guest-$bf_guest"
     done
     # shellcheck disable=SC2086 # names have no blanks
     bf_remember guests "$@" $bf_left
@@ -175,7 +175,7 @@ bf_kvm_guest() {
         bf_act "$1 (defined)" bf_virsh define "$bf_xml" || return
         if [ -z "$bf_dry" ]; then
             bf_guest_sum
-            { printf '%s\n' "$bf_sum" >"$bf_state/ok/guest-$1"; } 2>/dev/null || true
+            bf_state_put "ok/guest-$1" "$bf_sum"
         fi
     fi
     bf_auto=

@@ -31,6 +31,8 @@
 
 # bootstrap/lib/security.sh
 
+# bootstrap/lib/guests.sh
+
 # install/common.sh
 
 bf_describe() {
@@ -371,7 +373,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com a1dc3c0e3fb4987fbd9d468c460c495ad2b782cbe8ca25c069c2c78e07d46610 73e3edc5a47da6b750c33d222b0caef4055c9cefa0d3151bb0685612d5af6f7f
+        bf_stamp web10.prod.den.example.com a1dc3c0e3fb4987fbd9d468c460c495ad2b782cbe8ca25c069c2c78e07d46610 0254c50269d7427ab016dd796de86b709afda5e4ed0e09a0bbc50726c4eba7ef
         bf_end $?
     fi
 }

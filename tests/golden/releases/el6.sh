@@ -31,6 +31,8 @@
 
 # bootstrap/lib/security.sh
 
+# bootstrap/lib/guests.sh
+
 # install/common.sh
 
 bf_describe() {
@@ -357,7 +359,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web06.prod.den.example.com 469b14d476431ba57b46a31c868bfd269b66768328b2b43436d60f483d2f3fe3 73e3edc5a47da6b750c33d222b0caef4055c9cefa0d3151bb0685612d5af6f7f
+        bf_stamp web06.prod.den.example.com 469b14d476431ba57b46a31c868bfd269b66768328b2b43436d60f483d2f3fe3 0254c50269d7427ab016dd796de86b709afda5e4ed0e09a0bbc50726c4eba7ef
         bf_end $?
     fi
 }

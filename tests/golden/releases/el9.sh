@@ -31,6 +31,8 @@
 
 # bootstrap/lib/security.sh
 
+# bootstrap/lib/guests.sh
+
 # install/common.sh
 
 bf_describe() {
@@ -379,7 +381,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web09.prod.den.example.com c3851a16c0bceec8dcbea38db72376e65e933dac0151a75c05f07602a03a1a7d 73e3edc5a47da6b750c33d222b0caef4055c9cefa0d3151bb0685612d5af6f7f
+        bf_stamp web09.prod.den.example.com c3851a16c0bceec8dcbea38db72376e65e933dac0151a75c05f07602a03a1a7d 0254c50269d7427ab016dd796de86b709afda5e4ed0e09a0bbc50726c4eba7ef
         bf_end $?
     fi
 }
