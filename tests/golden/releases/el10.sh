@@ -37,7 +37,7 @@
 
 bf_describe() {
     bf_host=web10.prod.den.example.com bf_init=systemd
-    bf_plan=a1dc3c0e3fb4987fbd9d468c460c495ad2b782cbe8ca25c069c2c78e07d46610 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=a9b21e13a8a04e50fba9092228c23bf021a0a768f8d7719652739f0e68001263 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -373,7 +373,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com a1dc3c0e3fb4987fbd9d468c460c495ad2b782cbe8ca25c069c2c78e07d46610 0254c50269d7427ab016dd796de86b709afda5e4ed0e09a0bbc50726c4eba7ef
+        bf_stamp web10.prod.den.example.com a9b21e13a8a04e50fba9092228c23bf021a0a768f8d7719652739f0e68001263 e31f4e6a6b33609c492d11ae8016294aabd4478e23d25421b6ce08d1b77d9daf
         bf_end $?
     fi
 }

@@ -37,7 +37,7 @@
 
 bf_describe() {
     bf_host=web05.prod.den.example.com bf_init=sysv
-    bf_plan=022d74f0c4ebb7ae8fa024da45e53bc7759a1c8f416ac61eabcd946e8d23c11b bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=f4d5cf220aab726a5b46ac1fbc530a59ada2a6a4a9e7c54c6e7ca7b8d6cefbce bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -387,7 +387,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com 022d74f0c4ebb7ae8fa024da45e53bc7759a1c8f416ac61eabcd946e8d23c11b 0254c50269d7427ab016dd796de86b709afda5e4ed0e09a0bbc50726c4eba7ef
+        bf_stamp web05.prod.den.example.com f4d5cf220aab726a5b46ac1fbc530a59ada2a6a4a9e7c54c6e7ca7b8d6cefbce e31f4e6a6b33609c492d11ae8016294aabd4478e23d25421b6ce08d1b77d9daf
         bf_end $?
     fi
 }

@@ -37,7 +37,7 @@
 
 bf_describe() {
     bf_host=web06.prod.den.example.com bf_init=sysv
-    bf_plan=469b14d476431ba57b46a31c868bfd269b66768328b2b43436d60f483d2f3fe3 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=32ac5373f902d0853ae8247328c1616654ccf8cdc042ce891134b9f5d7d4155a bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -359,7 +359,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web06.prod.den.example.com 469b14d476431ba57b46a31c868bfd269b66768328b2b43436d60f483d2f3fe3 0254c50269d7427ab016dd796de86b709afda5e4ed0e09a0bbc50726c4eba7ef
+        bf_stamp web06.prod.den.example.com 32ac5373f902d0853ae8247328c1616654ccf8cdc042ce891134b9f5d7d4155a e31f4e6a6b33609c492d11ae8016294aabd4478e23d25421b6ce08d1b77d9daf
         bf_end $?
     fi
 }

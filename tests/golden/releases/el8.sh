@@ -37,7 +37,7 @@
 
 bf_describe() {
     bf_host=web08.prod.den.example.com bf_init=systemd
-    bf_plan=59b42c1608f211b9626e037b5c248e8f421c7086c6208bacf220ad52e5d344a8 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=4e9e4052b7bfd2d50721740a3e5d6e04df4c1021c09fe7a04a46c1749170b84c bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -406,7 +406,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web08.prod.den.example.com 59b42c1608f211b9626e037b5c248e8f421c7086c6208bacf220ad52e5d344a8 0254c50269d7427ab016dd796de86b709afda5e4ed0e09a0bbc50726c4eba7ef
+        bf_stamp web08.prod.den.example.com 4e9e4052b7bfd2d50721740a3e5d6e04df4c1021c09fe7a04a46c1749170b84c e31f4e6a6b33609c492d11ae8016294aabd4478e23d25421b6ce08d1b77d9daf
         bf_end $?
     fi
 }
