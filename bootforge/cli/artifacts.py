@@ -181,7 +181,8 @@ def domain(host: str, tool: str | None, phase: str, site: Path) -> None:
         raise NotFound(f"{host} is not a virtual machine", "set 'virt: xen' or 'virt: kvm' for it")
     tools = tools_of(plan)
     if tool and tool not in tools:
-        what = f"{host} is a guest of {plan.hypervisor}{' with a UEFI' if plan.uefi else ''}, which {tool} cannot have"
+        kind = "KVM" if plan.hypervisor == "kvm" else "Xen"
+        what = f"{host} is a guest of {kind}{' with a UEFI' if plan.uefi else ''}, which {tool} cannot have"
         raise NotFound(what, f"'--for' one of: {', '.join(tools)}")
     name = f"{tool or tools[0]}{'-install' if phase == 'install' else ''}"
     click.echo(generation.artifact(host, name).text, nl=False)
