@@ -23,10 +23,13 @@ _VDEV = {
 
 def logical_volume(device: str) -> tuple[str, str] | None:
     """Volume group and logical volume of a device, by either of its two names; None for what cannot be one."""
-    if mapped := _MAPPED.fullmatch(device):
-        return mapped[1].replace("--", "-"), mapped[2].replace("--", "-")
-    plain = _GROUP_AND_VOLUME.fullmatch(device)
-    return (plain[1], plain[2]) if plain and plain[1] not in _NOT_GROUPS else None
+    if found := _MAPPED.fullmatch(device):
+        names = found[1].replace("--", "-"), found[2].replace("--", "-")
+    elif (found := _GROUP_AND_VOLUME.fullmatch(device)) and found[1] not in _NOT_GROUPS:
+        names = found[1], found[2]
+    else:
+        return None
+    return None if any(name.startswith("-") for name in names) else names
 
 
 def plan_domain(host: ResolvedHost, nics: tuple[Nic, ...], faults: list[Fault]) -> DomainPlan | None:

@@ -18,6 +18,7 @@ from bootforge.generation import Generation
 from bootforge.lint import lint
 from bootforge.model_storage import ArrayPath, ChapPlan, Iface, Portal, StoragePlan
 from bootforge.plan.digest import plan_digest, plan_shape
+from bootforge.plan.domain import logical_volume
 from bootforge.plan.fleet import duplicates
 from bootforge.plan.placement import _canonical, _whole_or_part
 from bootforge.releases import RELEASES
@@ -339,3 +340,20 @@ def test_the_memory_that_installers_ask_for() -> None:
 def test_who_switches_the_installers_check_off_is_believed(tmp_path: Path) -> None:
     few = ("vm: {autostart: true, ", "vm: {memory: 768MiB, autostart: true, ")
     san_with(tmp_path, few, ("  on: xen01", "  install: {args: [inst.nomemcheck]}\n  on: xen01"))
+
+
+@pytest.mark.parametrize(
+    "device,names",
+    [
+        ("/dev/vg0/web01", ("vg0", "web01")),
+        ("/dev/mapper/vg--0-a--b", ("vg-0", "a-b")),
+        ("/dev/mapper/data", None),
+        ("/dev/sda", None),
+        ("/dev/disk/by-id/x", None),
+        ("/dev/disk/x", None),
+        ("/dev/vg0/-n", None),
+        ("/dev/mapper/vg0---n", None),
+    ],
+)
+def test_which_devices_are_logical_volumes(device: str, names: tuple[str, str] | None) -> None:
+    assert logical_volume(device) == names
