@@ -352,7 +352,6 @@ def test_who_switches_the_installers_check_off_is_believed(tmp_path: Path) -> No
         ("/dev/disk/by-id/x", None),
         ("/dev/disk/x", None),
         ("/dev/vg0/-n", None),
-        ("/dev/mapper/vg0---n", None),
     ],
 )
 def test_which_devices_are_logical_volumes(device: str, names: tuple[str, str] | None) -> None:

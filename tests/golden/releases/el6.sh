@@ -359,7 +359,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web06.prod.den.example.com 32ac5373f902d0853ae8247328c1616654ccf8cdc042ce891134b9f5d7d4155a e31f4e6a6b33609c492d11ae8016294aabd4478e23d25421b6ce08d1b77d9daf
+        bf_stamp web06.prod.den.example.com 32ac5373f902d0853ae8247328c1616654ccf8cdc042ce891134b9f5d7d4155a ba4d282c1aad3567259c7a960dcc72be28ca4f8fac523e2d880a609e30c417dd
         bf_end $?
     fi
 }

@@ -422,7 +422,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web07.prod.den.example.com 99d92db0aecce233a307286e9177d9de3fd2011d808525a218ad76d09bd5b829 e31f4e6a6b33609c492d11ae8016294aabd4478e23d25421b6ce08d1b77d9daf
+        bf_stamp web07.prod.den.example.com 99d92db0aecce233a307286e9177d9de3fd2011d808525a218ad76d09bd5b829 ba4d282c1aad3567259c7a960dcc72be28ca4f8fac523e2d880a609e30c417dd
         bf_end $?
     fi
 }
