@@ -213,7 +213,7 @@ def runs(root: Path) -> dict[str, list[list[str]]]:
         "lock": [[], ["--check"], ["web*"]],
         "budget": [[], ["--initiators"], ["--what-if", "web+=2"], ["--what-if", "nothing"]],
         "dhcp": [["dnsmasq"], ["dnsmasq", "--mode", "full"], ["dnsmasq", "--mode", "proxy"]],
-        "domain": [[name(1)], [name(1), "--for", "xl"], [name(2)]],
+        "domain": [[name(1)], [name(1), "--for", "xl", "--phase", "install"], [name(2)]],
         "serve": [
             ["--site", str(root / "site"), "--store", "sqlite:////proc/no/store.db"]
             + ["--bind", "127.0.0.1", "--http-port", "0", "--tftp-port", "0"]

@@ -102,7 +102,9 @@ def test_the_example_has_what_a_data_centre_has(example: Generation) -> None:
     assert {plan.release for plan in plans.values()} >= {"el5", "el6", "el7", "el8", "el9", "el10"}
     assert {host.facts["site"] for host in example.hosts.values()} == {"den", "ams"}
     assert {host.facts["env"] for host in example.hosts.values()} == {"prod", "qa"}
-    assert {role for plan in plans.values() for role in plan.roles} == {"web", "db", "app", "dom0", "build"}
+    assert {role for plan in plans.values() for role in plan.roles} == {
+        *("web", "db", "app", "dom0", "build", "kvm", "ci")
+    }
     policies = {name: plan.storage.policy for name, plan in plans.items() if plan.storage}
     assert {name for name, policy in policies.items() if policy == "bond"} == {
         f"xen0{number}.den.example.com" for number in (1, 2, 3, 4)
