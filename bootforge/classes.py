@@ -182,7 +182,7 @@ def sources(site: Site) -> Iterator[Source]:
         for path, said in layer.says.items():
             if path[0] == "classes":
                 yield Source(class_name(path[1]), f"class '{path[1]}'", said.origin, False)
-    for virt in ("metal", "xen"):
+    for virt in ("metal", "xen", "kvm"):
         yield Source(class_name("virt", virt), f"virt '{virt}'", None, False)
     for release in RELEASES:
         yield Source(release, f"release '{release}'", None, False)

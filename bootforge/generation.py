@@ -14,9 +14,11 @@ from pathlib import Path as FilePath
 
 from bootforge.classes import rule_problems
 from bootforge.errors import NotFound, Problem, SiteError, did_you_mean
-from bootforge.model import Artifact, Origin, Path, Plan
+from bootforge.model import Artifact, DomainPlan, Origin, Path, Plan
 from bootforge.plan import PlanError, make_plan
 from bootforge.plan.fleet import Shared, duplicates, identities
+from bootforge.plan.guests import KEPT
+from bootforge.plan.hosting import host_guests
 from bootforge.plan.network import plan_network
 from bootforge.plan.placement import place_guests, shared_devices
 from bootforge.render import Engine, render
@@ -103,19 +105,13 @@ def _build(root: FilePath | str) -> Generation:
     site, problems = read_site(root)
     resolver = Resolver(site)
     hosts: dict[str, ResolvedHost] = {}
-    plans: dict[str, Plan] = {}
     failed: dict[str, Iterable[Problem]] = {}
     for name in site.hosts if site.whole else ():
         try:
-            host = hosts[name] = resolver.resolve(name)
-            plans[name] = make_plan(site, host)
+            hosts[name] = resolver.resolve(name)
         except SiteError as error:
             failed[name] = error.problems
-        except PlanError as error:
-            failed[name] = [
-                Problem(host.merged.origin(fault.path, host.origin), fault.code, fault.message, fault.hint, name)
-                for fault in error.faults
-            ]
+    plans = _plan(site, hosts, failed)
     if problems or failed:
         problems += host_problems(site.hosts)
     faulty = {problem.origin.file for problem in problems}
@@ -132,7 +128,8 @@ def _build(root: FilePath | str) -> Generation:
     for name, found in failed.items():
         problems += _causes(found, faulty, resolver, name)
     if not any(file.startswith("hosts/") for file in faulty):
-        for name, fault in place_guests(hosts, site.hosts):
+        bridges = {name: network.bridge for name, network in site.networks.items() if network.bridge}
+        for name, fault in chain(place_guests(hosts, site.hosts), host_guests(hosts, bridges)):
             at = hosts[name].merged.origin(fault.path, hosts[name].origin)
             problems.append(Problem(at, fault.code, fault.message, fault.hint, name))
     twice = chain(duplicates(plans.values()), identities(hosts.values()), shared_devices(hosts))
@@ -141,6 +138,26 @@ def _build(root: FilePath | str) -> Generation:
         raise SiteError(once(problems, site.ranged))
     by_mac = {nic.mac.text: name for name, plan in plans.items() if not plan.retired for nic in plan.nics if nic.mac}
     return Generation(site, engine, hosts, plans, by_mac)
+
+
+def _plan(site: Site, hosts: Mapping[str, ResolvedHost], failed: dict[str, Iterable[Problem]]) -> dict[str, Plan]:
+    """Every host that can be planned; guests first, because the host that they are on has their definitions. Problems
+    of the others are put into ``failed``."""
+    plans: dict[str, Plan] = {}
+    guests: dict[str, list[DomainPlan]] = {}
+    for name, host in sorted(hosts.items(), key=lambda one: one[1].spec.virt == "metal"):
+        there = sorted(guests.get(name, ()), key=lambda domain: domain.name)
+        try:
+            plan = plans[name] = make_plan(site, host, tuple(there))
+        except PlanError as error:
+            failed[name] = [
+                Problem(host.merged.origin(fault.path, host.origin), fault.code, fault.message, fault.hint, name)
+                for fault in error.faults
+            ]
+            continue
+        if plan.domain and plan.domain.on and plan.state in KEPT:
+            guests.setdefault(plan.domain.on, []).append(plan.domain)
+    return {name: plans[name] for name in hosts if name in plans}
 
 
 def shared_problems(found: Iterable[Shared], hosts: Mapping[str, ResolvedHost]) -> Iterator[Problem]:

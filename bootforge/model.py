@@ -160,24 +160,42 @@ class InstallPlan:
 
 @dataclass(frozen=True, slots=True)
 class DomainDisk:
-    """A disk of a virtual machine: what backs it in dom0 and how the guest sees it."""
+    """A disk of a virtual machine: what backs it on its host and how the guest sees it. ``size`` in MiB, where the host
+    is to make the logical volume; ``grow``: and to make it larger."""
 
     vdev: str
     backing: str
+    size: int | None
+    grow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DomainNic:
+    """A network interface of a virtual machine, and the bridge of its host that it is plugged into."""
+
+    mac: Mac
+    bridge: str
 
 
 @dataclass(frozen=True, slots=True)
 class DomainPlan:
-    """A Xen guest of ``type`` pv, pvh or hvm (xl.cfg(5)). ``memory`` in MiB. ``uefi``: an HVM guest's firmware.
-    ``on`` is the host that it runs on, ``candidates`` are those that it may run on."""
+    """A guest: the one value behind every form of its definition. ``type``: pv or hvm (xl.cfg(5)); of KVM hvm.
+    ``memory`` in MiB. ``uefi``, ``secure_boot``: an HVM guest's firmware. ``machine``: what QEMU shows a KVM guest.
+    ``network_first``: once installed it boots the network before its disk. ``on`` is the host that it runs on,
+    ``candidates`` are those that it may run on."""
 
     name: str
-    type: str
+    hypervisor: Literal["xen", "kvm"]
+    type: Literal["pv", "hvm"]
     uuid: str | None
     memory: int
     vcpus: int
     uefi: bool
+    secure_boot: Literal["true", "false", "unknown"]
+    machine: Literal["pc", "q35"]
     disks: tuple[DomainDisk, ...]
+    nics: tuple[DomainNic, ...]
+    network_first: bool
     on: str | None
     candidates: tuple[str, ...]
     autostart: bool

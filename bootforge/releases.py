@@ -42,8 +42,14 @@ class Release:
     (data/post-scripts/99-copy-logs.ks), which EL10 does not look for (pyanaconda/modules/boss/installation.py).
     ``fstype``: what its installer formats by default. ``https``: the installer speaks TLS. ``hashes``: prefixes of
     crypt(5) that its libcrypt verifies. ``xen_type``: the guest type its stock kernel runs as; EL8 and later are built
-    without CONFIG_XEN_PV and CONFIG_XEN_PVH. ``uefi``, ``secure_boot``: on x86_64. ``grub_linux``: what its signed
-    GRUB boots a kernel with by UEFI (Red Hat's installation guides of EL7 to EL9, TFTP servers for UEFI clients).
+    without CONFIG_XEN_PV and CONFIG_XEN_PVH. ``xen_images``: where its tree has the installer's kernel for a PV guest.
+    ``dom0``: the tool that makes Xen guests on it: xm of EL5's own Xen 3; xl of Xen 4, which EL6 and EL7 have from the
+    Virtualization SIG (Xen4CentOS) and Fedora itself; EL8 and later have no kernel for it (CONFIG_XEN_DOM0 asks for
+    CONFIG_XEN_PV). ``kvm``: libvirt makes KVM guests on it, as plan/libvirt.py writes them. ``auto_firmware``: that
+    libvirt finds the files of a UEFI itself (5.2: formatdomain, ``firmware``). ``virtio_modern``: a guest's kernel
+    speaks virtio 1.0, so that its devices can be on PCI Express. ``uefi``, ``secure_boot``: on x86_64. ``grub_linux``:
+    what its signed GRUB boots a kernel with by UEFI (Red Hat's installation guides of EL7 to EL9, TFTP servers for UEFI
+    clients).
     ``x86_level``: of the x86-64 psABI. ``memory``: MiB below which its installer gives up when the tree comes by HTTP
     (anaconda: display.py check_memory, isys.py MIN_RAM and SQUASHFS_EXTRA_RAM).
     ``pkg``: what installs packages: yum, dnf (4) or dnf5 (Fedora since 41, "Switch to DNF5"). ``modules``: streams of
@@ -100,6 +106,11 @@ class Release:
     https: bool = True
     hashes: tuple[str, ...] = ("$6$", "$5$", "$y$", "$2b$")
     xen_type: Literal["pv", "hvm"] = "hvm"
+    xen_images: str = "images/pxeboot"
+    dom0: Literal["", "xm", "xl"] = ""
+    kvm: bool = True
+    auto_firmware: bool = True
+    virtio_modern: bool = True
     uefi: bool = True
     secure_boot: bool = True
     grub_linux: Literal["linux", "linuxefi"] = "linux"
@@ -136,6 +147,8 @@ _EL7 = replace(
     accounts=False,
     search_limit=6,
     memory=670,
+    dom0="xl",
+    auto_firmware=False,
     pkg="yum",
     modules=False,
     hashes=("$6$", "$5$", "$1$"),
@@ -171,6 +184,8 @@ _EL6 = replace(
     nosave_flag=False,
     fstype="ext4",
     xen_type="pv",
+    kvm=False,
+    virtio_modern=False,
     secure_boot=False,
     grub_linux="linux",
     memory=384,
@@ -197,6 +212,8 @@ _EL5 = replace(
     input_chain="RH-Firewall-1-INPUT",
     repo_options=False,
     trust="bundle",
+    xen_images="images/xen",
+    dom0="xm",
     fstype="ext3",
     https=False,
     uefi=False,
@@ -217,7 +234,7 @@ _EL10 = replace(
     end_of_life="2035-05",
     releasever="10",
 )
-_FEDORA = replace(_EL10, x86_level=1, pkg="dnf5")
+_FEDORA = replace(_EL10, x86_level=1, pkg="dnf5", dom0="xl")
 
 RELEASES = {
     release.name: release

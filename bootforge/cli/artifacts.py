@@ -153,12 +153,36 @@ def dhcp(server: str, mode: Mode, site: Path) -> None:
 
 @click.command()
 @options.host
-@click.option("--for", "tool", type=click.Choice(["xl"]), default="xl", help="Whose form.")
+@click.option(
+    "--for",
+    "tool",
+    type=click.Choice(["xl", "xm", "libvirt-xen", "libvirt-kvm"]),
+    help="Whose form.  [default: xl for a guest of Xen, libvirt-kvm for one of KVM]",
+)
+@click.option(
+    "--phase",
+    type=click.Choice(["install", "run"]),
+    default="run",
+    show_default=True,
+    help="install: the guest boots its installer, once; run: it boots what is installed.",
+)
 @options.site
 @options.verbose
-def domain(host: str, tool: str, site: Path) -> None:
-    """Print the definition of the virtual machine HOST."""
+def domain(host: str, tool: str | None, phase: str, site: Path) -> None:
+    """Print the definition of the virtual machine HOST.
+
+    It is unsealed: what tells an installer where its kickstart is stands as @grant.url@.
+    """
+    from bootforge.render.domain import tools_of
+
     generation = options.load(site)
-    if generation.plan(host).domain is None:
-        raise NotFound(f"{host} is not a virtual machine", "set 'virt: xen' for it")
-    click.echo(generation.artifact(host, tool).text, nl=False)
+    plan = generation.plan(host).domain
+    if plan is None:
+        raise NotFound(f"{host} is not a virtual machine", "set 'virt: xen' or 'virt: kvm' for it")
+    tools = tools_of(plan)
+    if tool and tool not in tools:
+        kind = "KVM" if plan.hypervisor == "kvm" else "Xen"
+        what = f"{host} is a guest of {kind}{' with a UEFI' if plan.uefi else ''}, which {tool} cannot have"
+        raise NotFound(what, f"'--for' one of: {', '.join(tools)}")
+    name = f"{tool or tools[0]}{'-install' if phase == 'install' else ''}"
+    click.echo(generation.artifact(host, name).text, nl=False)

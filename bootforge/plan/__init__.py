@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bootforge.model import Plan
+from bootforge.model import DomainPlan, Plan
 from bootforge.plan.boot import plan_boot
 from bootforge.plan.bringup import installer_nics
 from bootforge.plan.cmdline import check_command_line
 from bootforge.plan.domain import plan_domain
 from bootforge.plan.faults import Fault, PlanError
+from bootforge.plan.guests import plan_guests
 from bootforge.plan.hooks import plan_commands
 from bootforge.plan.install import plan_install
 from bootforge.plan.machine import check_machine
@@ -21,8 +22,8 @@ from bootforge.site.load import Site
 __all__ = ["Fault", "Plan", "PlanError", "make_plan"]
 
 
-def make_plan(site: Site, host: ResolvedHost) -> Plan:
-    """Every decision for a host. Raises PlanError with all faults that stand in the way."""
+def make_plan(site: Site, host: ResolvedHost, guests: tuple[DomainPlan, ...] = ()) -> Plan:
+    """Every decision for a host, which runs these guests. Raises PlanError with all faults that stand in the way."""
     faults: list[Fault] = []
     release = RELEASES[host.release]
     nics = plan_nics(site, host, faults)
@@ -33,7 +34,7 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
     storage = plan_storage(site, host, nics, faults)
     domain = plan_domain(host, nics, faults)
     check_machine(host, faults)
-    steps = plan_steps(site, host, nics, install.disks, faults)
+    steps = plan_steps(site, host, nics, install.disks, plan_guests(host, guests, faults), faults)
     commands = plan_commands(host, faults)
     if faults:
         raise PlanError(faults)

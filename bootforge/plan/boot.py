@@ -5,6 +5,7 @@ from __future__ import annotations
 from bootforge.model import BootArgs, Nic
 from bootforge.plan.bootargs import installer_args
 from bootforge.plan.bringup import network_args
+from bootforge.plan.domain import is_pv
 from bootforge.plan.faults import Fault
 from bootforge.plan.media import tree_url
 from bootforge.releases import RELEASES, Release
@@ -22,13 +23,18 @@ def plan_boot(host: ResolvedHost, nics: tuple[Nic, ...], faults: list[Fault]) ->
     url = tree_url(install.url or "", nics)
     if not url:
         faults.append(Fault(("install", "url"), "BF043", "no install tree", "set install.url in the profile"))
+    kernel, initrd = install.kernel, install.initrd
+    if is_pv(host):  # a kernel of its own, on EL5 (its tree's .treeinfo: images-xen)
+        said = host.merged.values
+        kernel = kernel if ("install", "kernel") in said else f"{release.xen_images}/vmlinuz"
+        initrd = initrd if ("install", "initrd") in said else f"{release.xen_images}/initrd.img"
     args = [BootArg(f"{release.prefix}ks", Slot("grant.url")), *_headers(release), BootArg(release.tree_option, url)]
     args += network_args(host, nics)
     args += installer_args(host, faults)
     for word in install.args:
         name, equals, value = word.partition("=")
         args.append(BootArg(name, value if equals else None))
-    return BootArgs(f"{url}/{install.kernel}", f"{url}/{install.initrd}", tuple(args))
+    return BootArgs(f"{url}/{kernel}", f"{url}/{initrd}", tuple(args))
 
 
 def _headers(release: Release) -> list[BootArg]:

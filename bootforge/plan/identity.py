@@ -112,7 +112,9 @@ def _maker(site: Site, host: ResolvedHost, path: Path, identity: str) -> Callabl
     """How a digest becomes the value at a path."""
     match path[-1]:
         case "mac":
-            return lambda digest: f"{site.macs.xen}:{digest[0] & 0x7F:02x}:{digest[1]:02x}:{digest[2]:02x}"
+            kvm = host.spec.virt == "kvm"
+            prefix, mask = (site.macs.kvm, 0xFF) if kvm else (site.macs.xen, 0x7F)  # 0x7F: as libxl_nic.c draws them
+            return lambda digest: f"{prefix}:{digest[0] & mask:02x}:{digest[1]:02x}:{digest[2]:02x}"
         case "uuid":
             return _uuid
         case "initiator":

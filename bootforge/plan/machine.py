@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bootforge.model import Path
+from bootforge.plan.domain import is_pv
 from bootforge.plan.faults import Fault, written
 from bootforge.releases import RELEASES
 from bootforge.resolve import ResolvedHost
@@ -20,7 +21,7 @@ def check_machine(host: ResolvedHost, faults: list[Fault]) -> None:
     if secure and machine.firmware == "bios":
         at = written(host, [_FIRMWARE, _SECURE])
         faults.append(Fault(at, "BF034", "a BIOS has no Secure Boot", "write 'firmware: uefi' or 'secure_boot: false'"))
-    elif host.spec.virt == "xen" and release.xen_type == "pv" and machine.firmware == "uefi":
+    elif is_pv(host) and machine.firmware == "uefi":
         what = f"{release.title} runs as a PV guest, which has no UEFI, and {_owner(host, _FIRMWARE)} says uefi"
         hint = "write 'hardware-:' at the guest" if _model(host, _FIRMWARE) else "write 'machine: {firmware: any}'"
         faults.append(Fault(_place(host, _FIRMWARE), "BF033", what, hint))

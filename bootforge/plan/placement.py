@@ -13,11 +13,12 @@ from bootforge.plan.layout import default_group
 from bootforge.resolve import ResolvedHost
 
 Hosts = Mapping[str, ResolvedHost]
+Found = Iterator[tuple[str, Fault]]
 _SHARED = "what two systems write to is destroyed; give each disk a device of its own"
 _DOM0_NEEDS = "a guest needs a disk of its own: dom0 uses this one itself"
 
 
-def place_guests(hosts: Hosts, known: Collection[str]) -> Iterator[tuple[str, Fault]]:
+def place_guests(hosts: Hosts, known: Collection[str]) -> Found:
     """What stands between guests and their parents, as (host, fault); and names of hosts that are not ``known``."""
     for name, host in hosts.items():
         spec = host.spec

@@ -30,7 +30,8 @@ KINDS = (
     *("directories", "files", "links", "absent", "edits", "sudo"),
     *("kernel-modules", "kernel-modules-live", "sysctl", "sysctl-live", "kernel-args"),
     *("timezone", "language", "keyboard", "ntp", "cron", "selinux", "selinux-booleans", "selinux-contexts", "firewall"),
-    *("network-bonds", "network", "network-others", "services", "processes", "hooks"),
+    *("network-bonds", "network", "network-others", "services", "processes"),
+    *("xen-memory", "guest-disks", "guests", "guests-defined", "hooks"),
 )
 """Every kind of step that a host can have, in their order; what 'bootstrap: {watch: ...}' may name."""
 
@@ -44,9 +45,14 @@ _SITES = {(kind,) for kind in ("files", "links", "absent_paths", "edits")}
 
 
 def plan_steps(
-    site: Site, host: ResolvedHost, nics: tuple[Nic, ...], disks: DiskPlan, faults: list[Fault]
+    site: Site,
+    host: ResolvedHost,
+    nics: tuple[Nic, ...],
+    disks: DiskPlan,
+    guests: tuple[Step, ...],
+    faults: list[Fault],
 ) -> tuple[Step, ...]:
-    """Every step but the stamp: who the host is, who may use it, what it runs, how it is reached."""
+    """Every step but the stamp: who the host is, who may use it, what it runs, how it is reached, ``guests``."""
     steps = (
         plan_hostname(host),
         *_names_of_nics(nics),
@@ -61,6 +67,7 @@ def plan_steps(
         *plan_system(host, nics, faults),
         *plan_network_files(host.name.text, nics, RELEASES[host.release], faults),
         *plan_services(host, faults),
+        *guests,
         *plan_hooks(site, host, faults),
     )
     _one_of_each_file(steps, faults)

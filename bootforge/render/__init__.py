@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bootforge.model import Artifact, Plan
 from bootforge.render.bootstrap import render_bootstrap
-from bootforge.render.domain import render_xl
+from bootforge.render.domain import render_domain
 from bootforge.render.engine import Engine
 from bootforge.render.kickstart import render_kickstart
 from bootforge.render.netboot import render_ipxe, render_others
@@ -18,5 +18,5 @@ def render(plan: Plan, engine: Engine) -> tuple[Artifact, ...]:
     artifacts = [bootstrap, render_kickstart(plan, bootstrap, engine), render_ipxe(plan, engine)]
     artifacts += render_others(plan, engine)
     if plan.domain:
-        artifacts.append(render_xl(plan, plan.domain))
+        artifacts += render_domain(plan, plan.domain)
     return tuple(artifacts)

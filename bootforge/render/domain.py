@@ -1,43 +1,28 @@
-"""Xen guests: xl.cfg(5), written by a small serialiser."""
+"""Definitions of guests as artifacts, in every form that their hypervisor has, for the install and ever after."""
 
 from __future__ import annotations
 
-from bootforge.errors import RenderError
+from collections.abc import Callable, Iterator
+
 from bootforge.model import Artifact, DomainPlan, Plan
-from bootforge.render.slots import make_artifact
-
-Value = str | int | list[str]
-
-
-def render_xl(plan: Plan, domain: DomainPlan) -> Artifact:
-    """The guest's definition. The boot order is network first: the server decides at every boot whether an
-    armed guest installs or boots its disk, so one definition serves both."""
-    settings: dict[str, Value] = {"name": domain.name, "type": domain.type}
-    if domain.uefi:
-        settings["firmware"] = "uefi"
-    if domain.uuid:
-        settings["uuid"] = domain.uuid
-    settings |= {
-        "memory": domain.memory,
-        "vcpus": domain.vcpus,
-        "vif": [f"mac={nic.mac},bridge={nic.network.bridge}" for nic in plan.nics if nic.mac and nic.network],
-        "disk": [f"format=raw,vdev={disk.vdev},access=rw,target={disk.backing}" for disk in domain.disks],
-        "boot": "nc",
-        "serial": "pty",
-        "on_poweroff": "destroy",
-        "on_reboot": "restart",
-        "on_crash": "restart",
-    }
-    lines = [f"# {domain.name}: rendered by Bootforge; changes are lost."]
-    lines += [f"{key} = {_xl(value)}" for key, value in settings.items()]
-    return make_artifact("xl", "text/plain; charset=utf-8", "\n".join(lines) + "\n")
+from bootforge.plan.libvirt import libvirt_xml
+from bootforge.plan.xencfg import xl, xm
+from bootforge.render.slots import boot_words, make_artifact
 
 
-def _xl(value: Value) -> str:
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, str):
-        if not value.isprintable() or '"' in value or "\\" in value:
-            raise RenderError(f"{value!r} cannot be a string of xl.cfg")
-        return f'"{value}"'
-    return "[ " + ", ".join(map(_xl, value)) + " ]"
+def tools_of(domain: DomainPlan) -> tuple[str, ...]:
+    """The forms that a guest's definition has, the usual one first. xm's Xen 3 has no UEFI."""
+    if domain.hypervisor == "kvm":
+        return ("libvirt-kvm",)
+    return ("xl", "libvirt-xen") if domain.uefi else ("xl", "xm", "libvirt-xen")
+
+
+def render_domain(plan: Plan, domain: DomainPlan) -> Iterator[Artifact]:
+    """``xl`` and its like, and ``xl-install``. Only what boots an installer's kernel itself has a slot: the grant's
+    URL. Raises RenderError."""
+    for tool in tools_of(domain):
+        form: Callable[[DomainPlan, str | None], str] = {"xl": xl, "xm": xm}.get(tool, libvirt_xml)
+        xml = form is libvirt_xml
+        kind = "application/xml; charset=utf-8" if xml else "text/plain; charset=utf-8"
+        yield make_artifact(tool, kind, form(domain, None))
+        yield make_artifact(f"{tool}-install", kind, form(domain, boot_words(plan.boot.args, "xml" if xml else "xl")))

@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from xml.sax.saxutils import escape
 
 from bootforge.errors import RenderError
 from bootforge.model import Artifact, SlotUse
@@ -73,6 +74,8 @@ QUOTERS: dict[str, Callable[[str], str]] = {
     "pxe": partial(_matching, _KERNEL_WORD, "a pxelinux configuration"),
     "dnsmasq": partial(_matching, _DNSMASQ, "a dnsmasq option"),
     "comment": lambda text: _plain(text, "a comment"),
+    "xl": partial(_matching, _KERNEL_WORD, "a guest's definition"),
+    "xml": lambda text: escape(_matching(_KERNEL_WORD, "a guest's definition", text)),
 }
 """Every grammar in which a single value can be written. iPXE expands ``${...}`` and splits at blanks, and has
 no quoting that all its versions share, so words outside a safe alphabet are refused. pxelinux takes a line as it
@@ -111,6 +114,15 @@ def _boot(grammar: str) -> Callable[[BootArg | Arg], Quoted]:
         return Quoted(name if value.value is None else f"{name}={_word(grammar, value.value)}")
 
     return quote
+
+
+def boot_words(args: Iterable[BootArg], grammar: str) -> str:
+    """The kernel's command line in a guest's definition. Of XML a slot alone is written as such: who writes the rest
+    escapes it."""
+    one = _boot("xl")
+    return " ".join(
+        f"{one(arg.name)}={_word(grammar, arg.value)}" if isinstance(arg.value, Slot) else one(arg) for arg in args
+    )
 
 
 def _shks(command: KsCommand) -> Quoted:
@@ -162,6 +174,8 @@ FILTERS: dict[str, Callable[..., Quoted]] = {
     "dnsmasq": lambda value: Quoted(_word("dnsmasq", value)),
     "comment": lambda value: Quoted(_word("comment", value)),
     "call": _call,
+    "xl": _boot("xl"),
+    "xml": _boot("xml"),
 }
 """The grammar filters of templates, by name."""
 

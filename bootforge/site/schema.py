@@ -42,6 +42,7 @@ from bootforge.site.schema_storage import ChapSpec, DiskSpec, FilesystemSpec, Vo
 from bootforge.site.schema_system import (
     FirewallSpec,
     GroupSpec,
+    HypervisorSpec,
     InstallSpec,
     MachineSpec,
     RepoUseSpec,
@@ -59,7 +60,9 @@ class HostSpec(Model):
     hardware: Name | None = Field(None, description="The model of the machine. Said at the host or in defaults.")
     roles: Annotated[tuple[Name, ...], *AsSet] = Field((), description="What the host is for.")
     classes: Annotated[tuple[Name, ...], *AsSet] = Field((), description="Soft facts that rules can test.")
-    virt: one_of("metal", "xen") = Field("metal", description="Bare metal or a Xen guest.")  # type: ignore[valid-type]
+    virt: one_of("metal", "xen", "kvm") = Field(  # type: ignore[valid-type]
+        "metal", description="Bare metal, a guest of Xen or one of KVM."
+    )
     state: one_of("planned", "active", "held", "retired") = Field(  # type: ignore[valid-type]
         "active", description="Only active hosts can be armed; a retired one leaves its addresses to others."
     )
@@ -209,8 +212,17 @@ class HostSpec(Model):
     filesystems: dict[Name, FilesystemSpec] = Field({}, description="File systems and swap by name.")
     nics: dict[Name, NicSpec] = Field({}, description="Network interfaces by name.")
     vm: VmSpec = Field(VmSpec(), description="The virtual machine, when virt is not metal.")
-    on: Host | None = Field(None, description="The host that runs this guest.")
-    candidates: Annotated[tuple[Host, ...], *AsSet] = Field((), description="The hosts that may run this guest.")
+    hypervisor: HypervisorSpec = Field(HypervisorSpec(), description="What a host of guests is to them.")
+    on: Host | None = Field(
+        None,
+        description="The host that runs this guest: its bootstrap makes the disks that have a size, and keeps the"
+        " definition.",
+    )
+    candidates: Annotated[tuple[Host, ...], *AsSet] = Field(
+        (),
+        description="The hosts that may run this guest; checked. None of them gets its definition until 'on' names"
+        " one.",
+    )
     path_policy: one_of("multipath", "bond", "single") = Field(  # type: ignore[valid-type]
         "multipath",
         description="How volumes are reached: over every path, over one bonded nic, over one nic; "
@@ -257,6 +269,7 @@ class MacsSpec(Model):
     """The first three octets of MAC addresses that 'bootforge lock' draws, by kind of guest."""
 
     xen: MacPrefix = Field("00:16:3e", description="Of Xen guests.")
+    kvm: MacPrefix = Field("52:54:00", description="Of KVM guests.")
 
 
 class PolicySpec(Model):

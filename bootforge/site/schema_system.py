@@ -42,18 +42,48 @@ class InstallSpec(Model):
 class VmDiskSpec(Model):
     """A disk of a virtual machine, keyed by the device name that the guest sees, as in xvda."""
 
-    backing: FactsWord = Field(description="The block device in dom0 that backs it, as in /dev/vg0/web01.")
+    backing: FactsWord = Field(description="The block device of its host that backs it, as in /dev/vg0/web01.")
+    size: Size | None = Field(
+        None,
+        description="Its size. Its host's bootstrap makes a logical volume of it where there is none, and never makes"
+        " one smaller.",
+    )
+    grow: Bool = Field(
+        False, description="Whether a logical volume that is smaller than 'size' is made larger; the guest is not told."
+    )
 
 
 class VmSpec(Model):
     """A virtual machine."""
 
-    uuid: Uuid | None = Field(None, description="The guest's UUID; 'bootforge lock' draws one, else dom0 does.")
+    uuid: Uuid | None = Field(
+        None, description="The guest's UUID; 'bootforge lock' draws one, else Xen does, at every start."
+    )
     memory: Size = Field(2048, description="Memory.")
     vcpus: Count = Field(1, description="Virtual processors.")
-    disks: dict[Name, VmDiskSpec] = Field({}, description="Disks by the guest's device name.")
+    disks: dict[Name, VmDiskSpec] = Field(
+        {}, description="Disks by the name of the device that the guest sees, as in xvda, or vda with KVM."
+    )
+    boot: one_of("disk", "network-first") = Field(  # type: ignore[valid-type]
+        "disk",
+        description="What its definition boots once it is installed; with network-first the server decides at every"
+        " boot, so that 'arm' and a reboot install it anew. A PV guest boots its disk.",
+    )
     autostart: Bool = Field(
-        False, description="Whether its parent starts it at boot; checked; applied by the parent's guests step."
+        False, description="Whether the host that it is on starts it at boot: xendomains or libvirtd does it."
+    )
+
+
+class HypervisorSpec(Model):
+    """What a host of guests is to them."""
+
+    kind: one_of("xen", "kvm") | None = Field(  # type: ignore[valid-type]
+        None,
+        description="Whose guests it runs. Default: what its guests are. Said in a role, definitions are taken away"
+        " also when the last guest has left.",
+    )
+    memory: Size | None = Field(
+        None, description="Memory that it keeps for itself; on Xen it is dom0_mem of Xen's command line."
     )
 
 

@@ -21,7 +21,7 @@ from bootforge.store.schema import clean, run, step
 
 PHASES: tuple[str, ...] = get_args(Phase)
 RUNS_KEPT = 10
-"""Runs that are kept of a host, and as many that only told."""
+"""Runs that are kept of a host, and as many that only told; and the newest that found or made it what its plan says."""
 LINES_KEPT = 1000
 """Steps that are kept of a run; of more, those that failed, then those that changed something, then the first."""
 STEPS_KEPT = 1000
@@ -118,12 +118,21 @@ def add(connection: sa.Connection, now: float, host: str, by: str, report: Repor
     lock_host(connection, host)
     values = {"host": host, "at": now, "by": clean(by, run.c.by), **_told(report), "body": _packed(report)}
     key = connection.execute(sa.insert(run).values(values)).inserted_primary_key
-    alike = sa.and_(run.c.host == host, run.c.checked == values["checked"])
-    newest = sa.select(run.c.id).where(alike).order_by(run.c.id.desc()).limit(RUNS_KEPT)
-    connection.execute(sa.delete(run).where(alike, run.c.id.not_in(newest)))
+    _prune(connection, host)
     if not report.check:
         _remember(connection, now, host, report)
     return replace(_row({**values, "id": key[0] if key else 0}), text="")
+
+
+def _prune(connection: sa.Connection, host: str) -> None:
+    of_host = run.c.host == host
+    new = (
+        sa.select(run.c.id).where(of_host, run.c.checked == checked).order_by(run.c.id.desc()).limit(RUNS_KEPT)
+        for checked in (0, 1)
+    )
+    stamped = sa.select(sa.func.max(run.c.id)).where(of_host, run.c.stamped == 1).scalar_subquery()
+    old = (run.c.id.not_in(one) for one in new)
+    connection.execute(sa.delete(run).where(of_host, *old, run.c.id != sa.func.coalesce(stamped, 0)))
 
 
 def is_known(connection: sa.Connection, host: str, report: Report) -> bool:

@@ -128,6 +128,10 @@ def main() -> None:
             server = Server(lab, replace(one, command=command), lab.addresses[number], root, Path(scratch, one.name))
             stack.callback(server.stop)
             servers.append(server)
+        for server in servers:
+            server.settle()
+            if server.process.poll() is not None:
+                sys.exit(f"{server.contestant.name} did not start: {server.log.read_text()}")
         for number in range(asked.rounds):
             for workload in workloads:
                 for server in servers[number % len(servers) :] + servers[: number % len(servers)]:

@@ -26,7 +26,7 @@ SMALL, LARGE = "undionly.kpxe", "snponly.efi"
 """Names that Bootforge serves; the files behind them are made for the run."""
 SIZES = {SMALL: 1 << 20, LARGE: 100_000_000}
 PROCESS = "bootforge-tftp"
-VARIANTS = {"bootforge": "", "with one port": "--tftp-single-port"}
+VARIANTS = {"bootforge": "", "one-port": "--tftp-single-port"}
 _MODULE = ("-m", "tests.bench.storm_tftp")
 
 CONTESTANTS = (

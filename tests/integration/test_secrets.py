@@ -219,7 +219,7 @@ def runs(root: Path, url: str = "") -> dict[str, list[list[str]]]:
         "lock": [[], ["--check"], ["web*"]],
         "budget": [[], ["--initiators"], ["--what-if", "web+=2"], ["--what-if", "nothing"]],
         "dhcp": [["dnsmasq"], ["dnsmasq", "--mode", "full"], ["dnsmasq", "--mode", "proxy"]],
-        "domain": [[name(1)], [name(1), "--for", "xl"], [name(2)]],
+        "domain": [[name(1)], [name(1), "--for", "xl", "--phase", "install"], [name(2)]],
         "serve": [
             ["--site", str(root / "site"), "--store", "sqlite:////proc/no/store.db"]
             + ["--bind", "127.0.0.1", "--http-port", "0", "--tftp-port", "0", "--tftp-single-port"]
@@ -228,7 +228,14 @@ def runs(root: Path, url: str = "") -> dict[str, list[list[str]]]:
         "arm": [[name(1)], ["web*", "--ttl", "1h", "--why", "a test", "--wipe", "system"]],
         "status": [[], *each],
         "events": [[], *each],
-        "log": [*each, [name(1), "bootstrap"], [name(1), "post.log"], [name(1), "nothing"], [name(1), "--runs"]],
+        "log": [
+            *each,
+            [name(1), "bootstrap"],
+            [name(1), "post.log"],
+            [name(1), "nothing"],
+            [name(1), "stamp"],
+            [name(1), "--runs"],
+        ],
         "run": [
             ["web*", "--take-over", "--apply-network", "--batch", "50%", "--max-fail", "100%"],
             *([*one, "--take-over", "--diff", "--jobs", "2", "--timeout", "30s", "--by-address"] for one in each),

@@ -206,6 +206,7 @@ def test_logs_of_the_installer_beside_its_report(server: Running, number: int) -
     assert_refused(server.get(f"{base}/log/program.log"))  # a GET
     printed = server.verb("log", name(number))
     assert "stamp" in printed.out and printed.err == "logs: anaconda.log, syslog\n"
+    assert server.verb("log", name(number), "bootstrap").out == "ok\t1\tstamp\t\n"
     log = server.verb("log", name(number), "anaconda.log")
     assert "ks=/i/" in log.out and token not in log.out and log.err == ""
     assert "did you mean 'anaconda.log'?" in server.verb("log", name(number), "anacondalog").err

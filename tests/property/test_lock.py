@@ -7,11 +7,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from bootforge.addr import parse_mac
 from bootforge.plan import identity
 from bootforge.plan.identity import additions, clashes, lock_text, owned
 from bootforge.resolve import ResolvedHost, Resolver
@@ -118,6 +120,68 @@ def said(site: Site) -> dict[str, dict[tuple[str, ...], object]]:
 def unique(hosts: Mapping[str, ResolvedHost]) -> bool:
     values = [value for host in hosts.values() for _, _, _, value in owned(host)]
     return len(values) == len(set(values)) and not list(clashes(hosts.values()))
+
+
+def drawn(site: Site, hosts: Mapping[str, ResolvedHost]) -> dict[str, dict[tuple[str, ...], str]]:
+    return {name: dict(more) for name, more in additions(site, hosts, hosts).items()}
+
+
+@settings(max_examples=25, deadline=None)
+@given(fleet=fleets, more=fleets, gone=st.sets(st.sampled_from(HOSTS)), seed=st.randoms(use_true_random=False))
+def test_what_is_drawn_does_not_depend_on_the_others(fleet: Fleet, more: Fleet, gone: set[str], seed: Random) -> None:
+    """Hosts that come, hosts that go, another order of files and lines: each host draws what it drew before."""
+    with site_of(fleet) as root:
+        before = drawn(*resolved(root))
+        changed = [(name, said) for name, said in {**more, **fleet}.items() if name not in gone]
+        seed.shuffle(changed)
+        after = drawn(*resolved(settle(root, dict(changed)))) if changed else {}
+        for name in before.keys() & after.keys():
+            assert after[name] == before[name]
+
+
+@settings(max_examples=25, deadline=None)
+@given(fleet=fleets, other=st.sampled_from(["app98.prod.den.example.com", "app99.prod.den.example.com"]))
+def test_who_is_renamed_keeps_its_identity(fleet: Fleet, other: str) -> None:
+    with site_of(fleet) as root:
+        site, _, text = locked(root)
+        if not said(site):
+            return
+        old = min(said(site))
+        (root / "lock.yaml").write_text(text.replace(f"\n{old}:", f"\n{other}:"))
+        renamed = {other if name == old else name: lines for name, lines in fleet.items()}
+        site2, hosts, _ = locked(settle(root, renamed))
+        kept = said(site)[old]
+        assert {path: said(site2)[other].get(path) for path in kept} == kept
+        assert unique(hosts)
+
+
+@pytest.mark.parametrize("virt, prefix", [("xen", "00:16:3e"), ("kvm", "52:54:00")])
+@settings(max_examples=2, deadline=None)
+@given(guests=st.integers(1, 2000), poor=st.booleans())
+@example(guests=5000, poor=False)
+def test_no_two_nics_of_a_fleet_share_a_mac(virt: str, prefix: str, guests: int, poor: bool) -> None:
+    """Up to 10,000 nics: of 23 bits, some six pairs of so many are the same at first (the birthdays of a year)."""
+    with site_of({}) as root, pytest.MonkeyPatch.context() as patch:
+        if poor:
+            guests = guests % 20 + 1
+            patch.setattr(identity.hmac, "new", Poor)
+        two = "nics: {lan: {}, two: {network: den-bmc}}"
+        lines = f"app[0001-{guests:04}].prod.den.example.com: {{virt: {virt}, {two}}}\n"
+        site, hosts = resolved(write_site(root, {"hosts/all.yaml": lines}))
+        macs = [v for more in additions(site, hosts, hosts).values() for path, v in more.items() if path[-1] == "mac"]
+        assert len(macs) == len(set(macs)) == 2 * guests
+        assert all(mac.startswith(prefix) and parse_mac(mac).text == mac for mac in macs)
+
+
+def test_so_many_would_collide() -> None:
+    """The counter is what keeps them apart: without it the largest fleet above has nics that share an address."""
+    with pytest.MonkeyPatch.context() as patch, site_of({}) as root:
+        first = identity._draw
+        patch.setattr(identity, "_draw", lambda key, path, make, taken: first(key, path, make, set()))
+        lines = "app[0001-5000].prod.den.example.com: {nics: {lan: {}, two: {network: den-bmc}}}\n"
+        site, hosts = resolved(write_site(root, {"hosts/all.yaml": lines}))
+        macs = [v for more in additions(site, hosts, hosts).values() for path, v in more.items() if path[-1] == "mac"]
+        assert len(set(macs)) < len(macs)
 
 
 class Poor:

@@ -226,6 +226,14 @@ CASES = [
             "another": edit("root/.ssh/authorized_keys", "# Keys", f"{KEY.format('X', 'evil')}\n# Keys"),
         },
     ),
+    Case("group", (DBA,), prepare=prepare, drifts={"gone": edit("etc/group", "dba:x:5000:\n", "")}),
+    Case(
+        "password",
+        (Step("users:root", "password", ("root", "root_hash", "6 y"), (), secrets=("root_hash",)),),
+        prepare=lambda w: (prepare(w), w.write("../secrets/root_hash", "$6$r$H/.a\n", 0o600)),
+        drifts={"another": edit("etc/shadow", "$6$r$H/.a", "$6$a$b")},
+        args=("--secrets", "{at}/secrets"),
+    ),
     Case(
         "sudo",
         (sudo("ops", SUDO), Step("sudo", "only", ("/etc/sudoers.d", "bootforge-ops"), ())),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.sites import generation_with
 from tests.support import SMALL
 
 MAC = "52:54:00:00:00:01"
+UNIT = "etc/systemd/system/bootforge-boot.service"
 
 
 def _marked(world: World) -> None:
@@ -27,6 +29,15 @@ def _marked(world: World) -> None:
                'if [ $# -gt 1 ]; then echo "$2" >$fake/label; else cat $fake/label 2>/dev/null; fi')  # fmt: skip
     (world.fake / "tags").write_text("\n")
     world.tool("lvm", 'case $1 in vgs) printf "  "; cat $fake/tags ;; *) echo "other,$3" >$fake/tags ;; esac')
+
+
+def _edited(name: str, world: World) -> None:
+    (world.root / name).write_text("other\n")
+
+
+def _led_astray(name: str, world: World) -> None:
+    (world.root / name).unlink()
+    (world.root / name).symlink_to("elsewhere")
 
 
 CASES = [
@@ -42,6 +53,20 @@ CASES = [
         "nic-names",
         (Step("nic-names", "nic_names", (MAC, "p0", "52:54:00:00:00:02", "p1"), ()),),
         drifts={"removed": lambda w: (w.root / "etc/udev/rules.d/70-persistent-net.rules").unlink()},
+    ),
+    *(
+        Case(
+            f"first-boot-{release}",
+            (Step("first-boot", "first_boot", (), (), ("install",)),),
+            drifts={"content": partial(_edited, unit), "link": partial(_led_astray, link)},
+            release=release,
+            args=("--phase", "install"),
+            again=((), ("--check",)),
+        )
+        for release, unit, link in (
+            ("el5", "etc/rc.d/init.d/bootforge-boot", "etc/rc.d/rc5.d/S99bootforge-boot"),
+            ("el9", UNIT, "etc/systemd/system/multi-user.target.wants/bootforge-boot.service"),
+        )
     ),
     Case(
         "mark",

@@ -108,6 +108,16 @@ CASES = [
         drifts={"removed": lambda w: (w.root / "etc/new/a.conf").unlink()},
     ),
     Case(
+        "secret",
+        (Step("files:/etc/key", "secret_file", ("/etc/key", "600", "root:root", "key"), (), secrets=("key",)),),
+        prepare=lambda w: w.write("../secrets/key", "-----BEGIN\n'a' \"b\" $(id) `id` \\n %s\n\n\u0101\n", 0o600),
+        drifts={
+            "content": lambda w: (w.root / "etc/key").write_text("x"),
+            "mode": lambda w: (w.root / "etc/key").chmod(0o644),
+        },
+        args=("--secrets", "{at}/secrets"),
+    ),
+    Case(
         "hook",
         (Step("hooks:it", "hook", ("it",), (), content=HOOK),),
         drifts={"undone": lambda w: (w.root / "hooked").write_text("x")},

@@ -67,36 +67,7 @@ def shell(request: pytest.FixtureRequest) -> list[str]:
     return machine_shell(request.param)
 
 
-def test_a_failed_handler_is_owed_until_it_succeeds(shell: list[str], tmp_path: Path) -> None:
-    """The restart that fails once, then a run that changes nothing: cfengine, ansible and pyinfra lose it."""
-    world, script = World(tmp_path / "w"), tmp_path / "b"
-    script.write_text(script_of(FILES))
-    world.tool("systemctl", '[ -e "$fake/mended" ] || { echo "app: no" >&2; exit 1; }')
-    ran = world.run(shell, script)
-    assert (ran.status, ran.statuses["handler:restart:app"], ran.texts["handler:restart:app"]) == (
-        6,
-        "failed",
-        "app: no",
-    )
-    assert world.run(shell, script).status == 6
-    assert world.run(shell, script, "--check").statuses["handler:restart:app"] == "would"
-    (world.fake / "mended").touch()
-    ran = world.run(shell, script)
-    assert (ran.status, ran.statuses["handler:restart:app"]) == (0, "changed")
-    assert world.run(shell, script).statuses.get("handler:restart:app") is None
-
-
-def test_what_install_owes_the_first_boot_does(shell: list[str], tmp_path: Path) -> None:
-    world, script = World(tmp_path / "w"), tmp_path / "b"
-    script.write_text(script_of(FILES))
-    ran = world.run(shell, script, "--phase", "install")
-    assert (ran.status, ran.statuses["handler:restart:app"], world.calls()) == (0, "skipped", [])
-    ran = world.run(shell, script, "--phase", "boot")
-    assert (ran.status, ran.statuses["handler:restart:app"]) == (0, "changed")
-    assert world.calls() == ["systemctl try-restart app"]
-
-
-def test_a_failed_step_blocks_whatmachine_shells_it_and_nothing_else(shell: list[str], tmp_path: Path) -> None:
+def test_a_failed_step_blocks_what_needs_it_and_nothing_else(shell: list[str], tmp_path: Path) -> None:
     world, script = World(tmp_path / "w"), tmp_path / "b"
     (world.root / "etc/taken").mkdir(parents=True)
     steps = (

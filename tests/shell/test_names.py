@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bootforge.model_steps import Step, whole_file
-from tests.shell.world import SHELLS, Case, World, machine_shell, proofs, script_of
+from bootforge.plan.faults import Fault
+from bootforge.plan.names import plan_names
+from bootforge.site.schema import HostSpec
+from tests.shell.world import HOST, SHELLS, Case, World, machine_shell, proofs, script_of, small
 
 NETWORK = "NETWORKING=yes\nHOSTNAME=old\n# HOSTNAME=x\nGATEWAY=10.0.0.1\nHOSTNAME=\"other\"\nNOZEROCONF='a $b'"
 BUNDLE = "# Somebody's\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
@@ -30,6 +34,15 @@ def anchored(world: World) -> None:
     world.write(f"{ANCHORS}/corp.pem", OURS)
 
 
+def asked() -> tuple[Step, ...]:
+    """The steps of /etc/hosts and /etc/resolv.conf of a host that says both."""
+    said = {"host_entries": {"db.example.com": "10.2.0.30"}, "resolver": {"search": ["example.com"]}}
+    host, faults = replace(small().host(HOST), spec=HostSpec.model_validate(said), memo={}), list[Fault]()
+    steps = plan_names(host, small().plan(HOST).nics, faults)
+    assert not faults and {step.id for step in steps} >= {"hosts", "resolver"}
+    return steps
+
+
 CASES = [
     Case(
         "hostname-of-sysconfig",
@@ -46,6 +59,17 @@ CASES = [
         (Step("hostname", "sysconfig_hostname", ("web01.example.com",), ()),),
         drifts={"removed": lambda w: (w.root / "etc/sysconfig/network").unlink()},
         release="el5",
+    ),
+    Case(
+        "hosts-and-resolver",
+        asked(),
+        prepare=lambda w: w.write("etc/hosts", "127.0.0.1 localhost\n"),
+        drifts={
+            "hosts": lambda w: w.write("etc/hosts", "127.0.0.1 localhost db.example.com\n"),
+            "resolver": lambda w: w.write("etc/resolv.conf", "nameserver 10.66.66.66\n"),
+            "dns": lambda w: (w.root / "etc/NetworkManager/conf.d/bootforge-dns.conf").unlink(),
+        },
+        handlers=("systemctl reload-or-try-restart NetworkManager",),
     ),
     Case(
         "anchors",

@@ -88,7 +88,9 @@ class World:
         return path
 
     def run(self, shell: Sequence[str], script: Path, *args: str, path: str = "") -> Ran:
+        """``args``: {at} stands for the directory that has the world's."""
         env = {"PATH": path or str(self.bin), "BF_ROOT": str(self.root), "LC_ALL": "C"}
+        args = tuple(arg.replace("{at}", str(self.at)) for arg in args)
         command = [shutil.which(shell[0]) or shell[0], *shell[1:], str(script), *args]
         done = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True, start_new_session=True
@@ -154,8 +156,8 @@ exit $status
 @dataclass(frozen=True)
 class Case:
     """Steps on a machine. ``prepare`` makes what is there before. ``drifts``: by name, what somebody changes after the
-    first run. ``handlers``: stand-ins' calls that the first run must bring, and that no kill may lose. ``ids``: the
-    steps that a drift concerns, where it is not the first. ``args``: of every run."""
+    first run. ``handlers``: stand-ins' calls that the first run must bring, and that no kill may lose. ``args``: of
+    every run. ``again``: what is added to them in runs that must find nothing to do."""
 
     name: str
     steps: tuple[Step, ...]
@@ -164,6 +166,7 @@ class Case:
     handlers: tuple[str, ...] = ()
     release: str = "el9"
     args: tuple[str, ...] = ()
+    again: tuple[tuple[str, ...], ...] = ((), ("--check",), ("--phase", "boot"), ("--phase", "install"))
 
     def __str__(self) -> str:
         return self.name
@@ -251,7 +254,7 @@ def _converges(case: Case, shell: str, tmp_path: Path) -> None:
     for handler in case.handlers:
         assert world.calls().count(handler) == 1, (handler, world.calls())
     made, calls = world.tree(), len(world.calls())
-    for args in ((), ("--check",), ("--phase", "boot"), ("--phase", "install")):
+    for args in case.again:
         again = world.run(words, script, *case.args, *args)
         assert (again.status, set(again.statuses.values()) - {"ok"}) == (0, set()), (args, again)
     assert world.tree() == made

@@ -62,6 +62,9 @@ CODES: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (0, "", ("render", WEB, "kickstart")),
     (0, "", ("dhcp", "dnsmasq")),
     (0, "", ("domain", APP)),
+    (0, "", ("domain", APP, "--for", "libvirt-xen", "--phase", "install")),
+    (3, "is a guest of Xen, which libvirt-kvm cannot have", ("domain", APP, "--for", "libvirt-kvm")),
+    (2, "'vmware' is not one of", ("domain", APP, "--for", "vmware")),
     (0, "", ("status",)),
     (0, "", ("events",)),
     (2, "Usage:", ()),
@@ -411,10 +414,11 @@ def tree(root: Path) -> dict[str, tuple[int, int, bytes]]:
 def test_render_all_writes_what_changed_and_nothing_else(site: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = verb("render", "--all", "-o", out, "--site", site)
-    assert (first.status, first.out) == (0, "") and first.err == "3 hosts, 16 files written\n"
+    assert (first.status, first.out) == (0, "") and first.err == "3 hosts, 21 files written\n"
     before = tree(out)
     names = ("bootstrap", "grub", "ipxe", "kickstart", "pxelinux")
-    assert sorted(before) == sorted([*(f"{host}/{name}" for host in (APP, DB, WEB) for name in names), f"{APP}/xl"])
+    definitions = [f"{APP}/{tool}{end}" for tool in ("xl", "xm", "libvirt-xen") for end in ("", "-install")]
+    assert sorted(before) == sorted([*(f"{host}/{name}" for host in (APP, DB, WEB) for name in names), *definitions])
     assert before[f"{WEB}/kickstart"][2].decode() == verb("render", WEB, "kickstart", "--site", site).out
     assert (out / WEB / "kickstart").stat().st_mode & 0o777 == 0o644
 

@@ -37,11 +37,10 @@ def test_our_own_scripts_pass_shellcheck(script: str) -> None:
     assert run("shellcheck", script) == ""
 
 
-def test_every_script_of_the_example_passes_shellcheck() -> None:
+def test_every_script_of_a_kickstart_passes_shellcheck() -> None:
     need("shellcheck")
     generation = build_generation(SMALL)
     for host in generation.plans:
-        assert run("shellcheck", "-s", "sh", "-", text=generation.artifact(host, "bootstrap").text) == ""
         scripts = sections(generation.artifact(host, "kickstart").text, "%pre", "%post")
         assert ["bf_find" in script for script in scripts] == [True, False, False]
         for script in scripts:

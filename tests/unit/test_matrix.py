@@ -3,6 +3,8 @@ as errors, and our own rule table. And the example site, host by host."""
 
 from __future__ import annotations
 
+import re
+import subprocess
 from itertools import product
 from pathlib import Path
 
@@ -10,10 +12,11 @@ import pytest
 
 from bootforge.generation import Generation, build_generation
 from bootforge.lint import lint
+from bootforge.lint.shape import sections
 from bootforge.model import Plan
 from bootforge.releases import RELEASES
 from tests.sites import base, generation_with
-from tests.support import EXAMPLE
+from tests.support import EXAMPLE, RELEASES_SITE, SMALL, need
 from tests.unit.test_layouts import LAYOUTS, PROFILES, fits
 from tests.unit.test_network import NETWORKS
 
@@ -99,7 +102,9 @@ def test_the_example_has_what_a_data_centre_has(example: Generation) -> None:
     assert {plan.release for plan in plans.values()} >= {"el5", "el6", "el7", "el8", "el9", "el10"}
     assert {host.facts["site"] for host in example.hosts.values()} == {"den", "ams"}
     assert {host.facts["env"] for host in example.hosts.values()} == {"prod", "qa"}
-    assert {role for plan in plans.values() for role in plan.roles} == {"web", "db", "app", "dom0", "build"}
+    assert {role for plan in plans.values() for role in plan.roles} == {
+        *("web", "db", "app", "dom0", "build", "kvm", "ci")
+    }
     policies = {name: plan.storage.policy for name, plan in plans.items() if plan.storage}
     assert {name for name, policy in policies.items() if policy == "bond"} == {
         f"xen0{number}.den.example.com" for number in (1, 2, 3, 4)
@@ -110,3 +115,70 @@ def test_the_example_has_what_a_data_centre_has(example: Generation) -> None:
 
 def test_the_example_is_locked(example: Generation, tmp_path: Path) -> None:
     assert all(host.spec.id and host.spec.initiator for host in example.hosts.values())
+
+
+# Every shell script
+
+
+def scripts(generation: Generation, seen: set[str]) -> tuple[list[str], list[str]]:
+    """Bootstraps and scripts of kickstarts, each but once of those that differ in numbers, addresses and digests only.
+    ``seen``: what was found before is left out."""
+    bootstraps, others = [], []
+    for host in generation.plans:
+        bootstrap = generation.artifact(host, "bootstrap").text
+        made = sections(generation.artifact(host, "kickstart").text, "%pre", "%post")
+        for text, into in ((bootstrap, bootstraps), *((script, others) for script in made)):
+            alike = re.sub(r"[0-9a-f.:-]*[0-9][0-9a-f.:-]*", "0", text)
+            if alike not in seen:
+                seen.add(alike)
+                into.append(text)
+    return bootstraps, others
+
+
+def one_script(bootstraps: list[str]) -> str:
+    """All in one: the library once, and each host's own functions by names of their own. Its parser reads each line of
+    each, and the library is not read a hundred times."""
+    start, end = "bf_describe() {", "# The last line runs everything"
+    library, last = bootstraps[0][: bootstraps[0].index(start)], bootstraps[0][bootstraps[0].index(end) :]
+    own = []
+    for number, text in enumerate(bootstraps):
+        assert text[: text.index(start)].split("\n", 2)[2] == library.split("\n", 2)[2]  # below the host's name
+        part = text[text.index(start) : text.index(end)]
+        own.append(re.sub(r"^(bf_(?:describe|whole_files|command|steps))\(\)", rf"\1_{number}()", part, flags=re.M))
+    return library + "".join(own) + last
+
+
+def complaints(script: str) -> str:
+    """What shellcheck, and what `-n` of each shell that a machine may have, says of it."""
+    said = ""
+    for command in (
+        ["shellcheck", "-s", "sh"],
+        ["dash", "-n"],
+        ["bash", "-n"],
+        ["mksh", "-n"],
+        ["busybox", "sh", "-n"],
+    ):
+        words = [*command, "-"] if command[0] == "shellcheck" else [*command, "/dev/stdin"]
+        done = subprocess.run(words, input=script, capture_output=True, text=True, timeout=300)
+        if done.returncode or done.stderr:
+            said += f"{' '.join(command)}: {done.stdout}{done.stderr}"
+    return said
+
+
+def test_every_script_of_every_host_is_clean(matrix: Generation, example: Generation) -> None:
+    need("shellcheck", "dash", "bash", "mksh", "busybox")
+    seen: set[str] = set()
+    found = [scripts(one, seen) for one in (build_generation(RELEASES_SITE), example, build_generation(SMALL), matrix)]
+    bootstraps = [script for one, _ in found for script in one]
+    others = [script for _, some in found for script in some]
+    assert len(bootstraps) > 20 and len(others) > 20
+    assert complaints(one_script(bootstraps)) == ""
+    for script in others:
+        assert complaints(f"#!/bin/sh\n{script}") == ""
+
+
+def test_a_script_that_is_not_clean_is_found(example: Generation) -> None:
+    need("shellcheck", "dash", "bash", "mksh", "busybox")
+    text = next(iter(scripts(example, set())[0]))
+    assert complaints(text.replace("bf_steps() {", "bf_steps() {\n    echo $1", 1)).startswith("shellcheck")
+    assert "busybox sh -n" in complaints(text.replace("bf_steps() {", "bf_steps() {\n    if true; fi", 1))

@@ -18,11 +18,12 @@ from bootforge.generation import Generation
 from bootforge.lint import lint
 from bootforge.model_storage import ArrayPath, ChapPlan, Iface, Portal, StoragePlan
 from bootforge.plan.digest import plan_digest, plan_shape
+from bootforge.plan.domain import logical_volume
 from bootforge.plan.fleet import duplicates
 from bootforge.plan.placement import _canonical, _whole_or_part
 from bootforge.releases import RELEASES
 from bootforge.words import Slot
-from tests.sites import DB, generation_with, san_with
+from tests.sites import generation_with, san_with
 from tests.unit.test_scalars import read
 
 EQL, TWO, XEN = "db02.prod.den.example.com", "db03.prod.den.example.com", "xen01.den.example.com"
@@ -203,10 +204,10 @@ def test_volumes_as_they_are_planned(san: Generation) -> None:
 @pytest.mark.parametrize("release,fstype", [("centos5", "ext3"), ("centos6", "ext4"), ("rocky9", "xfs")])
 def test_a_file_system_is_what_the_release_makes(tmp_path: Path, release: str, fstype: str) -> None:
     """A default alone makes no file system: a volume without a mount point stays as it is."""
-    device = "lan: {device: eth0, "
+    device = "lan: {device: eth0, mac"
     generation = san_with(
         tmp_path,
-        ("lan: {", device),
+        ("lan: {mac", device),
         *((f"{nic}: {{network", f"{nic}: {{device: {nic}, network") for nic in ("san0", "san1", "san", "a", "b")),
         ("db02.prod.den.example.com:\n", f"db02.prod.den.example.com:\n  profile: {release}\n"),
     )
@@ -288,7 +289,10 @@ def test_guests_of_two_parents_may_name_one_device(tmp_path: Path) -> None:
     """The same name is another device on another machine; and a candidate is not a parent."""
     same = ("/dev/vg_guests/app03", "/dev/vg_guests/app02")
     san_with(tmp_path / "candidate", same)
-    san_with(tmp_path / "two", same, ("candidates: [xen01.den.example.com]", f"on: {DB}"))
+    other = "xen02.den.example.com: {profile: fedora46, nics: {p: {mac: 52:54:00:12:3a:01}, lan: {kind: bridge,"
+    other += " device: xenbr0, ports: [p], address: 10.2.0.72}}}\n\napp03.qa"
+    on = ("candidates: [xen01.den.example.com]", "on: xen02.den.example.com")
+    san_with(tmp_path / "two", same, on, ("app03.qa", other))
 
 
 @pytest.mark.parametrize("backing", ["/dev/sdab", "/dev/system/app", "/dev/vg_guests/root", "/dev/mapper/guests2"])
@@ -336,3 +340,19 @@ def test_the_memory_that_installers_ask_for() -> None:
 def test_who_switches_the_installers_check_off_is_believed(tmp_path: Path) -> None:
     few = ("vm: {autostart: true, ", "vm: {memory: 768MiB, autostart: true, ")
     san_with(tmp_path, few, ("  on: xen01", "  install: {args: [inst.nomemcheck]}\n  on: xen01"))
+
+
+@pytest.mark.parametrize(
+    "device,names",
+    [
+        ("/dev/vg0/web01", ("vg0", "web01")),
+        ("/dev/mapper/vg--0-a--b", ("vg-0", "a-b")),
+        ("/dev/mapper/data", None),
+        ("/dev/sda", None),
+        ("/dev/disk/by-id/x", None),
+        ("/dev/disk/x", None),
+        ("/dev/vg0/-n", None),
+    ],
+)
+def test_which_devices_are_logical_volumes(device: str, names: tuple[str, str] | None) -> None:
+    assert logical_volume(device) == names

@@ -62,7 +62,7 @@ def apt_says(field: str, *query: str) -> str:
     return found[0]
 
 
-def unpack_kernel(package: str, scratch: Path) -> Path:
+def unpack_kernel(package: str, scratch: Path, modules: tuple[str, ...] = MODULES) -> Path:
     output("apt-get", "download", package, cwd=scratch)
     output("dpkg-deb", "-x", str(next(scratch.glob("*.deb"))), str(scratch / "root"))
     release = next((scratch / "root/lib/modules").iterdir()).name
@@ -70,15 +70,21 @@ def unpack_kernel(package: str, scratch: Path) -> Path:
     kept = scratch / "kept"
     (kept / "modules").mkdir(parents=True)
     shutil.move(scratch / f"root/boot/vmlinuz-{release}", kept / "vmlinuz")
-    order: list[Path] = []
-    for name in MODULES:
-        for line in output("modprobe", "-D", "-d", str(scratch / "root"), "-S", release, name).splitlines():
-            verb, _, file = line.strip().partition(" ")
-            if verb == "insmod" and Path(file) not in order:
-                order.append(Path(file))
-    for number, module in enumerate(order):
+    for number, module in enumerate(modules_of(scratch / "root", modules)):
         shutil.copy(module, kept / f"modules/{number:02}-{module.name}")
     return kept
+
+
+def modules_of(root: Path, names: tuple[str, ...]) -> list[Path]:
+    """The files of modules and of what they need, in the order of loading."""
+    release = next((root / "lib/modules").iterdir()).name
+    order: list[Path] = []
+    for name in names:
+        for line in output("modprobe", "-D", "-d", str(root), "-S", release, name).splitlines():
+            verb, _, file = line.strip().partition(" ")
+            if verb == "insmod" and Path(file.strip()) not in order:
+                order.append(Path(file.strip()))
+    return order
 
 
 def cpio(files: dict[str, tuple[int, bytes]]) -> bytes:

@@ -203,7 +203,7 @@ EOS
 bf_keys_begin='# Keys of the site, by Bootforge; changes up to the end are lost.'
 bf_keys_end='# End of what Bootforge wrote.'
 
-# bf_keys USER UID HOME POLICY <KEYS: USER's authorized_keys have these: additive, in a block between other lines, of
+# bf_keys USER UID HOME POLICY [<KEYS]: USER's authorized_keys have these: additive, in a block between other lines, of
 # which those with the same keys go; or exclusive, and nothing else.
 bf_keys() {
     bf_k_user=$1 bf_k_uid=$2 bf_k_home=$3 bf_k_exclusive=

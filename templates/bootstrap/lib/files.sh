@@ -140,7 +140,7 @@ bf_hook() {
 
 # bf_call_hook SECONDS NAME ACTION: sets bf_ended to the script's exit status and bf_last to the last line it says.
 bf_call_hook() {
-    bf_last=$(bf_within "$1" env "BF_PHASE=$bf_phase" /bin/sh -c "$bf_script" "$2" "$3" 2>&1 3>&- </dev/null)
+    bf_hear bf_within "$1" env "BF_PHASE=$bf_phase" /bin/sh -c "$bf_script" "$2" "$3" </dev/null
     bf_ended=$?
-    bf_last=${bf_last##*"$bf_newline"}
+    bf_last=${bf_said##*"$bf_newline"}
 }

@@ -88,7 +88,7 @@ END {
 bf_ca_begin='# Certificate authorities of the site, by Bootforge; changes up to the end are lost.'
 bf_ca_end='# End of what Bootforge wrote.'
 
-# bf_ca_bundle PATH <CERTIFICATES: PATH has these as well, in one block; all other lines stay.
+# bf_ca_bundle PATH [<CERTIFICATES]: PATH has these as well, in one block; all other lines stay.
 bf_ca_bundle() {
     bf_t_file=${BF_ROOT-}$1
     bf_t_ours=$(cat)

@@ -15,7 +15,7 @@ bf_rpm() {
     LC_ALL=C "$bf_rpm_path" "$@"
 }
 
-# bf_rpm_keys FILE FINGERPRINTS...: rpm's database has the keys of each FILE. It calls a key by the last eight digits of
+# bf_rpm_keys (FILE FINGERPRINTS)...: rpm's database has the keys of each FILE. It calls a key by the last eight digits of
 # its fingerprint, rpm 6 by all of them.
 bf_rpm_keys() {
     bf_keys=$(bf_rpm -q --qf '%{VERSION}\n' gpg-pubkey 2>/dev/null)

@@ -24,10 +24,26 @@ bf_change() {
 bf_act() {
     bf_change "$1" || return 0
     shift
-    bf_answer=$(bf_within 120 "$@" 2>&1) && return 0
+    bf_hear bf_within 120 "$@" && return 0
     bf_status=failed
-    bf_note "failed: ${bf_answer##*"$bf_newline"}"
+    bf_note "failed: ${bf_said##*"$bf_newline"}"
     return 1
+}
+
+# bf_hear COMMAND...: sets bf_said to what COMMAND says. What it leaves running, as a daemon that an init script starts,
+# may keep its output open for ever: a line of our own is the end, and nobody waits for another.
+bf_hear() {
+    bf_said=$(
+        # By exec: what a redirected function had, its shell would keep, and we would wait for that.
+        (exec 2>&1 3>&- && "$@"; echo "${bf_newline}bf-ended $?") | sed '/^bf-ended [0-9]*$/q'
+    )
+    set -- "${bf_said##*"$bf_newline"bf-ended }"
+    bf_said=${bf_said%"$bf_newline"bf-ended *}
+    bf_said=${bf_said%"$bf_newline"}
+    case $1 in
+    '' | *[!0-9]*) return 1 ;;
+    esac
+    return "$1"
 }
 
 # bf_within SECONDS COMMAND...: COMMAND, ended when it takes longer; EL5 has no timeout(1). Its standard input comes by

@@ -28,7 +28,7 @@ bf_enforcing() {
     return 0
 }
 
-# bf_booleans NAME VALUE...: of the policy, for good. The kernel shows each as its value and the one that is pending.
+# bf_booleans (NAME VALUE)...: of the policy, for good. The kernel shows each as its value and the one that is pending.
 bf_booleans() {
     bf_enforcing
     [ -n "$bf_is" ] || { bf_note "SELinux is disabled" && return 0; }

@@ -1,6 +1,6 @@
 # Services and processes.
 
-# bf_services NAME STATE...: each service is on (enabled and running), off (disabled and stopped), enabled, running or
+# bf_services (NAME STATE)...: each service is on (enabled and running), off (disabled and stopped), enabled, running or
 # masked. In phase install nothing runs, and only what happens at boot is set.
 bf_services() {
     bf_wrong=0 bf_count=$(($# / 2)) bf_names='' bf_odd=''

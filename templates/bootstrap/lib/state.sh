@@ -134,7 +134,7 @@ bf_handlers() {
     # shellcheck disable=SC2086 # names of handlers have no blanks
     set -- "$bf_state"/pending/* $bf_due
     set -f
-    for bf_kind in daemon-reload trust sysctl modules initramfs network relabel firewall reload restart run; do
+    for bf_kind in daemon-reload trust sysctl modules initramfs grub network relabel firewall reload restart run; do
         bf_last=
         for bf_name in "$@"; do
             bf_name=${bf_name##*/}
@@ -158,7 +158,7 @@ bf_handler() {
         return 0
     fi
     case $bf_phase:$bf_kind in
-    install:trust | install:initramfs) ;;
+    install:trust | install:initramfs | install:grub) ;;
     install:*)
         bf_tell skipped 0 "handler:$1" 'left to the first boot'
         return 0
@@ -166,7 +166,7 @@ bf_handler() {
     esac
     bf_clock
     bf_begun=$bf_time bf_text=''
-    if bf_said=$(bf_do_handler "$1" 2>&1) && rm -f "$bf_state/pending/$1"; then
+    if bf_hear bf_do_handler "$1" && rm -f "$bf_state/pending/$1"; then
         bf_status=changed
     else
         bf_status=failed bf_text=${bf_said##*"$bf_newline"}
@@ -183,6 +183,7 @@ bf_do_handler() {
     *:network) bf_network ;;
     *:initramfs) bf_initramfs ;;
     *:relabel) bf_relabel ;;
+    *:grub) bf_grub_config ;;
     *:daemon-reload) bf_within 60 systemctl daemon-reload ;;
     *:trust | *:trust:enable) bf_update_trust "$1" ;;
     systemd:restart:*) bf_within 300 systemctl try-restart "${1#*:}" ;;

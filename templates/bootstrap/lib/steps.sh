@@ -5,7 +5,7 @@ bf_file() {
     bf_put "$1" "$2" "$3"
 }
 
-# bf_nic_names MAC NAME...: udev keeps the names that the installer gave to nics by ifname=. A VLAN or bond has the
+# bf_nic_names (MAC NAME)...: udev keeps the names that the installer gave to nics by ifname=. A VLAN or bond has the
 # MAC address of what it is made of; only a real device has a driver. udev leaves a name alone that a rule gave before
 # 80-net-setup-link.rules (systemd.link(5)).
 bf_nic_names() {

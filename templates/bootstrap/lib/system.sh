@@ -53,7 +53,7 @@ ${bf_words#?}
 EOS
 }
 
-# bf_sysctl_block <LINES: EL5 reads /etc/sysctl.conf only, so what is ours is a block at its end; without LINES, none.
+# bf_sysctl_block [<LINES]: EL5 reads /etc/sysctl.conf only, so what is ours is a block at its end; without LINES, none.
 bf_sysctl_block() {
     bf_lines=$(cat)
     [ -n "$bf_lines" ] || grep -q '^# Begin of what Bootforge wrote$' "${BF_ROOT-}/etc/sysctl.conf" 2>/dev/null || return 0
@@ -74,7 +74,7 @@ ${bf_edited%"$bf_newline"}
 EOS
 }
 
-# bf_sysctl_live FILE VALUE...: the running kernel's settings, each by its file below /proc/sys. Values are compared
+# bf_sysctl_live (FILE VALUE)...: the running kernel's settings, each by its file below /proc/sys. Values are compared
 # word by word, because the kernel prints tabs. What it made of a value is read again: it may have made it another.
 bf_sysctl_live() {
     bf_wrong=
@@ -108,7 +108,7 @@ bf_setting_is() {
     [ "$bf_is" = "$bf_should" ]
 }
 
-# bf_modules_live ACTION NAME...: loads modules (load) that are to be loaded at boot; tells of those (blacklist) that
+# bf_modules_live (ACTION NAME)...: loads modules (load) that are to be loaded at boot; tells of those (blacklist) that
 # nothing may load and that are loaded nevertheless, which nobody but a person should take away under what uses them.
 bf_modules_live() {
     bf_wrong='' bf_refused=''

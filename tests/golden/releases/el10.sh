@@ -31,11 +31,13 @@
 
 # bootstrap/lib/security.sh
 
+# bootstrap/lib/guests.sh
+
 # install/common.sh
 
 bf_describe() {
     bf_host=web10.prod.den.example.com bf_init=systemd
-    bf_plan=a1dc3c0e3fb4987fbd9d468c460c495ad2b782cbe8ca25c069c2c78e07d46610 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=a9b21e13a8a04e50fba9092228c23bf021a0a768f8d7719652739f0e68001263 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -371,7 +373,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com a1dc3c0e3fb4987fbd9d468c460c495ad2b782cbe8ca25c069c2c78e07d46610 0694016fa7c7945312b2e082e1b3c23bb6e95d116370d585787c6e9b2e1f67ff
+        bf_stamp web10.prod.den.example.com a9b21e13a8a04e50fba9092228c23bf021a0a768f8d7719652739f0e68001263 ba4d282c1aad3567259c7a960dcc72be28ca4f8fac523e2d880a609e30c417dd
         bf_end $?
     fi
 }

@@ -31,11 +31,13 @@
 
 # bootstrap/lib/security.sh
 
+# bootstrap/lib/guests.sh
+
 # install/common.sh
 
 bf_describe() {
     bf_host=web05.prod.den.example.com bf_init=sysv
-    bf_plan=022d74f0c4ebb7ae8fa024da45e53bc7759a1c8f416ac61eabcd946e8d23c11b bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=f4d5cf220aab726a5b46ac1fbc530a59ada2a6a4a9e7c54c6e7ca7b8d6cefbce bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -385,7 +387,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com 022d74f0c4ebb7ae8fa024da45e53bc7759a1c8f416ac61eabcd946e8d23c11b 0694016fa7c7945312b2e082e1b3c23bb6e95d116370d585787c6e9b2e1f67ff
+        bf_stamp web05.prod.den.example.com f4d5cf220aab726a5b46ac1fbc530a59ada2a6a4a9e7c54c6e7ca7b8d6cefbce ba4d282c1aad3567259c7a960dcc72be28ca4f8fac523e2d880a609e30c417dd
         bf_end $?
     fi
 }

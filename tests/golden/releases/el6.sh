@@ -31,11 +31,13 @@
 
 # bootstrap/lib/security.sh
 
+# bootstrap/lib/guests.sh
+
 # install/common.sh
 
 bf_describe() {
     bf_host=web06.prod.den.example.com bf_init=sysv
-    bf_plan=469b14d476431ba57b46a31c868bfd269b66768328b2b43436d60f483d2f3fe3 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=32ac5373f902d0853ae8247328c1616654ccf8cdc042ce891134b9f5d7d4155a bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -357,7 +359,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web06.prod.den.example.com 469b14d476431ba57b46a31c868bfd269b66768328b2b43436d60f483d2f3fe3 0694016fa7c7945312b2e082e1b3c23bb6e95d116370d585787c6e9b2e1f67ff
+        bf_stamp web06.prod.den.example.com 32ac5373f902d0853ae8247328c1616654ccf8cdc042ce891134b9f5d7d4155a ba4d282c1aad3567259c7a960dcc72be28ca4f8fac523e2d880a609e30c417dd
         bf_end $?
     fi
 }

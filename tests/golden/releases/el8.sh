@@ -31,11 +31,13 @@
 
 # bootstrap/lib/security.sh
 
+# bootstrap/lib/guests.sh
+
 # install/common.sh
 
 bf_describe() {
     bf_host=web08.prod.den.example.com bf_init=systemd
-    bf_plan=59b42c1608f211b9626e037b5c248e8f421c7086c6208bacf220ad52e5d344a8 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=4e9e4052b7bfd2d50721740a3e5d6e04df4c1021c09fe7a04a46c1749170b84c bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -404,7 +406,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web08.prod.den.example.com 59b42c1608f211b9626e037b5c248e8f421c7086c6208bacf220ad52e5d344a8 0694016fa7c7945312b2e082e1b3c23bb6e95d116370d585787c6e9b2e1f67ff
+        bf_stamp web08.prod.den.example.com 4e9e4052b7bfd2d50721740a3e5d6e04df4c1021c09fe7a04a46c1749170b84c ba4d282c1aad3567259c7a960dcc72be28ca4f8fac523e2d880a609e30c417dd
         bf_end $?
     fi
 }
