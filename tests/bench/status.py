@@ -15,13 +15,15 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TypeVar
 
+import sqlalchemy as sa
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from bootforge.cli import options, status  # noqa: E402
 from bootforge.plan.digest import plan_digest  # noqa: E402
 from bootforge.report import parse_report  # noqa: E402
-from bootforge.store import Store, open_store, runs  # noqa: E402
+from bootforge.store import Store, open_store, runs, schema  # noqa: E402
 from tests.bench.fleet_site import write_fleet  # noqa: E402
 
 STEPS = "".join(f"ok\t10\tfiles:/etc/some/file{number}\t\n" for number in range(80)) + "ok\t1\tstamp\t\n"
@@ -30,13 +32,12 @@ STEPS = "".join(f"ok\t10\tfiles:/etc/some/file{number}\t\n" for number in range(
 def fill(store: Store, plans: dict[str, str]) -> None:
     """A grant and twenty runs of 82 steps for each host, half of them checks."""
     store.arm([*plans], ttl=3600, why="a benchmark", by="root", tokens="a token of {}".format)
-    for number in range(20):
-        check = "check" if number % 2 else ""
-        with store._database.write() as connection:
-            for host, plan in plans.items():
-                head = f"bootforge\t{host}\trun\t{check}\tr{number}\t{plan}\n"
-                report = parse_report(f"{head}{STEPS}changed\t5\thostname\tset {number}\nend\t900\t0\t\n")
-                runs.add(connection, time.time(), host, "root", report)
+    report = parse_report(f"bootforge\t\trun\t\tr1\t\n{STEPS}changed\t5\thostname\tset\nend\t900\t0\t\n")
+    values = {**runs._told(report), "body": runs._packed(report), "at": time.time(), "by": "root"}
+    with store._database.write() as connection:
+        for number in range(20):
+            new = [{**values, "host": host, "plan": plan, "checked": number % 2} for host, plan in plans.items()]
+            connection.execute(sa.insert(schema.run), new)
 
 
 def main() -> None:

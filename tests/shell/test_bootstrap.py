@@ -10,6 +10,7 @@ import pytest
 
 from bootforge.generation import build_generation
 from bootforge.model_steps import Step, whole_file
+from bootforge.plan.files import watched
 from bootforge.resources import shipped_texts
 from tests.shell.host import whole_host
 from tests.shell.world import HOST, SHELLS, Case, World, machine_shell, proofs, script_of
@@ -270,3 +271,16 @@ def test_the_first_boot_runs_the_script_once_more_and_reports(shell: list[str], 
     assert not {"first-boot", "unsent", "server"} & {path.name for path in state.iterdir()}
     asked = len(world.calls())
     assert world.run(shell, script).status == 0 and not [one for one in world.calls()[asked:] if "curl" in one]
+
+
+def test_a_difference_that_is_only_told_is_no_failed_first_boot(shell: list[str], tmp_path: Path) -> None:
+    world, script = World(tmp_path / "w"), tmp_path / "b"
+    told = watched(whole_file("files:/etc/app", "/etc/app", "x\n", ()))
+    script.write_text(script_of([Step("first-boot", "first_boot", (), (), ("install",)), told]))
+    world.tool("curl", "for word; do :; done; echo $word >$fake/asked")
+    world.write("var/lib/bootforge/server", "http://10.0.0.1/i/web01/token\n", 0o600)
+    assert world.run(shell, script, "--phase", "install").status == 0
+    ran = world.run(shell, script, "--phase", "boot")
+    assert (ran.status, ran.statuses["files:/etc/app"]) == (1, "would")
+    assert (world.fake / "asked").read_text() == "http://10.0.0.1/i/web01/token/report/booted\n"
+    assert not (world.root / "var/lib/bootforge/first-boot").exists()

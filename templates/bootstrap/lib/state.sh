@@ -19,7 +19,8 @@ bf_close_state() {
     exec 3>&-
     if [ "$bf_phase" = boot ]; then
         [ ! -s "$bf_state/server" ] || cp "$bf_state/report" "$bf_state/unsent" 2>/dev/null
-        [ "$bf_exit" -ne 0 ] || rm -f "$bf_state/first-boot"
+        # 1 is no failure: a step that only tells found a difference.
+        [ "$bf_exit" -gt 1 ] || rm -f "$bf_state/first-boot"
     fi
     [ ! -s "$bf_state/unsent" ] || [ "$bf_phase" = install ] || bf_send
     bf_unlock
@@ -30,7 +31,7 @@ bf_close_state() {
 bf_send() {
     [ -s "$bf_state/server" ] && read -r bf_server <"$bf_state/server" || return 0
     bf_outcome=booted
-    grep -q "^end${bf_tab}[0-9]*${bf_tab}0${bf_tab}" "$bf_state/unsent" || bf_outcome=boot-failed
+    grep -q "^end${bf_tab}[0-9]*${bf_tab}[01]${bf_tab}" "$bf_state/unsent" || bf_outcome=boot-failed
     if bf_post "$bf_server/report/$bf_outcome" "$bf_state/unsent" 30 2 >/dev/null 2>&1; then
         rm -f "$bf_state/unsent"
         [ "$bf_outcome" != booted ] || rm -f "$bf_state/server"

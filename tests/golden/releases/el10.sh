@@ -373,7 +373,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com a9b21e13a8a04e50fba9092228c23bf021a0a768f8d7719652739f0e68001263 ba4d282c1aad3567259c7a960dcc72be28ca4f8fac523e2d880a609e30c417dd
+        bf_stamp web10.prod.den.example.com a9b21e13a8a04e50fba9092228c23bf021a0a768f8d7719652739f0e68001263 87ed67368d2cf51a443a4e7a96b062048e3a9e0bd14ce15a335c087227e9593f
         bf_end $?
     fi
 }

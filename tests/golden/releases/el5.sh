@@ -387,7 +387,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com f4d5cf220aab726a5b46ac1fbc530a59ada2a6a4a9e7c54c6e7ca7b8d6cefbce ba4d282c1aad3567259c7a960dcc72be28ca4f8fac523e2d880a609e30c417dd
+        bf_stamp web05.prod.den.example.com f4d5cf220aab726a5b46ac1fbc530a59ada2a6a4a9e7c54c6e7ca7b8d6cefbce 87ed67368d2cf51a443a4e7a96b062048e3a9e0bd14ce15a335c087227e9593f
         bf_end $?
     fi
 }

@@ -359,7 +359,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web06.prod.den.example.com 32ac5373f902d0853ae8247328c1616654ccf8cdc042ce891134b9f5d7d4155a ba4d282c1aad3567259c7a960dcc72be28ca4f8fac523e2d880a609e30c417dd
+        bf_stamp web06.prod.den.example.com 32ac5373f902d0853ae8247328c1616654ccf8cdc042ce891134b9f5d7d4155a 87ed67368d2cf51a443a4e7a96b062048e3a9e0bd14ce15a335c087227e9593f
         bf_end $?
     fi
 }

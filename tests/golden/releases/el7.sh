@@ -422,7 +422,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web07.prod.den.example.com 99d92db0aecce233a307286e9177d9de3fd2011d808525a218ad76d09bd5b829 ba4d282c1aad3567259c7a960dcc72be28ca4f8fac523e2d880a609e30c417dd
+        bf_stamp web07.prod.den.example.com 99d92db0aecce233a307286e9177d9de3fd2011d808525a218ad76d09bd5b829 87ed67368d2cf51a443a4e7a96b062048e3a9e0bd14ce15a335c087227e9593f
         bf_end $?
     fi
 }

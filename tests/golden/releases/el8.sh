@@ -406,7 +406,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web08.prod.den.example.com 4e9e4052b7bfd2d50721740a3e5d6e04df4c1021c09fe7a04a46c1749170b84c ba4d282c1aad3567259c7a960dcc72be28ca4f8fac523e2d880a609e30c417dd
+        bf_stamp web08.prod.den.example.com 4e9e4052b7bfd2d50721740a3e5d6e04df4c1021c09fe7a04a46c1749170b84c 87ed67368d2cf51a443a4e7a96b062048e3a9e0bd14ce15a335c087227e9593f
         bf_end $?
     fi
 }

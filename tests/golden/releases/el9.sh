@@ -467,7 +467,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web09.prod.den.example.com d51c65f6c6e4fa6020307e5c84ecd76bc274a2a8fc31f5814715299c4789307c ba4d282c1aad3567259c7a960dcc72be28ca4f8fac523e2d880a609e30c417dd
+        bf_stamp web09.prod.den.example.com d51c65f6c6e4fa6020307e5c84ecd76bc274a2a8fc31f5814715299c4789307c 87ed67368d2cf51a443a4e7a96b062048e3a9e0bd14ce15a335c087227e9593f
         bf_end $?
     fi
 }
