@@ -295,9 +295,10 @@ def half_open(address: str, count: int, limit: float) -> None:
     """Connections that send half of a request, and are opened again as they are closed."""
     end = time.monotonic() + limit
     held: list[socket.socket] = []
+    addresses = itertools.cycle(CLIENTS)
     while time.monotonic() < end:
         while len(held) < count:
-            held.append(socket.create_connection((address, 80), 30))
+            held.append(socket.create_connection((address, 80), 30, source_address=(next(addresses), 0)))
             held[-1].sendall(b"GET /boot.ipxe HTTP/1.1\r\nHost:")
         ready = set(select.select(held, [], [], 0.2)[0])
         for one in ready:
