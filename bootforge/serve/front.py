@@ -16,12 +16,12 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from email.utils import formatdate
 
 from bootforge.serve.answers import refusal, shown_path
-from bootforge.serve.media import PREFIX, Absent, Media, accel
+from bootforge.serve.connection import Connection, head, is_media, parse, send_part
+from bootforge.serve.media import Absent, Media, accel
 from bootforge.serve.ranges import Reply, Span, reply
 
 log = logging.getLogger(__name__)
@@ -39,23 +39,8 @@ SLICE = 1 << 20
 """Bytes of one file that are sent before it is another's turn."""
 _TURNS = 8
 """Slices before new requests are looked at again: a few milliseconds."""
-_SMALL = 16 * 1024
-"""What is copied, and sent together with the head before it, rather than sent by the kernel alone."""
 
 _READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
-
-
-class Connection:
-    """A client: asking, until the whole head of a request is there; then sending; then asking again, or closed."""
-
-    __slots__ = ("client", "deadline", "fd", "file", "keep", "lingers", "parts", "sends", "socket", "start")
-
-    def __init__(self, connected: socket.socket, client: str, deadline: float) -> None:
-        self.socket, self.fd, self.client, self.deadline = connected, connected.fileno(), client, deadline
-        self.parts: deque[bytes | Span] = deque()
-        self.file = -1
-        self.keep = self.lingers = self.sends = False
-        self.start = 0
 
 
 class Front:
@@ -171,13 +156,13 @@ class Front:
             data = connection.socket.recv(HEAD, socket.MSG_PEEK)
         except BlockingIOError:
             return
-        head, end, _ = data.partition(b"\r\n\r\n")
+        asked, end, _ = data.partition(b"\r\n\r\n")
         whole = bool(end)
         if not data:
             self._close(connection)
-        elif whole and _is_media(data):
-            connection.socket.recv(len(head) + len(end))
-            self._answer(connection, head)
+        elif whole and is_media(data):
+            connection.socket.recv(len(asked) + len(end))
+            self._answer(connection, asked)
         elif whole or ended:
             self._forget(connection)
             self.handed.append(connection)
@@ -205,16 +190,16 @@ class Front:
 
     # Media
 
-    def _answer(self, connection: Connection, head: bytes) -> None:
+    def _answer(self, connection: Connection, asked: bytes) -> None:
         try:
-            method, target, version, headers = _parse(head)
+            method, target, version, headers = parse(asked)
         except ValueError:
             self._refuse(connection)
             return
         shown = shown_path(target.decode("latin-1"))
         if len(self.senders) >= self.transfers:
             log.warning("%s %s %s 503: too many transfers", connection.client, method, shown)
-            self._begin(connection, _head(Reply(503, (("Retry-After", "5"), ("Content-Length", "0"))), False))
+            self._begin(connection, head(Reply(503, (("Retry-After", "5"), ("Content-Length", "0"))), False))
             return
         try:
             opened = self.media.open(target)
@@ -227,13 +212,12 @@ class Front:
             there = (("X-Accel-Redirect", accel(opened)), ("Content-Type", "application/octet-stream"))
             made = Reply(200, (*there, ("Content-Length", "0")))
         else:
-            asked = {**headers, "range": ""} if method == "HEAD" else headers
-            made = reply(asked, opened.version, time.time())
+            made = reply({**headers, "range": ""} if method == "HEAD" else headers, opened.version, time.time())
         log.info("%s %s %s %d", connection.client, method, shown, made.status)
         words = [word.strip().lower() for word in headers.get("connection", "").split(",")]
         connection.keep = version == "HTTP/1.1" and "close" not in words and not self.stopping
         body = made.body if method == "GET" else ()
-        self._begin(connection, _head(made, connection.keep), *body)
+        self._begin(connection, head(made, connection.keep), *body)
 
     def _refuse(self, connection: Connection, head_only: bool = False) -> None:
         connection.keep = False
@@ -251,7 +235,7 @@ class Front:
         left = SLICE
         try:
             while connection.parts and left > 0:
-                left -= _send_part(connection, left)
+                left -= send_part(connection, left)
         except BlockingIOError:
             pass
         if left < SLICE:
@@ -320,95 +304,6 @@ class Front:
         for connection in list(self.askers.values()):
             self._close(connection)
         self._hand_over()
-
-
-def _is_media(data: bytes) -> bool:
-    """Whether the first line names a file of the media directory, as a path or as a whole URL."""
-    words = data.partition(b"\r\n")[0].split(b" ")
-    return len(words) == 3 and words[0] in (b"GET", b"HEAD") and _path(words[1]).startswith(PREFIX)
-
-
-def _path(target: bytes) -> bytes:
-    """The path of a target, which may be a whole URL (RFC 9112 3.2.2)."""
-    if target[:7].lower() == b"http://":
-        return b"/" + target[7:].partition(b"/")[2]
-    return target
-
-
-def _parse(head: bytes) -> tuple[str, bytes, str, dict[str, str]]:
-    """Method, path, version and headers. Raises ValueError for what is no request, or has a body."""
-    first, *lines = head.split(b"\r\n")
-    method, target, version = first.split(b" ")
-    if version not in (b"HTTP/1.0", b"HTTP/1.1"):
-        raise ValueError("another version")
-    headers: dict[str, str] = {}
-    for line in lines:
-        name, colon, value = line.partition(b":")
-        if not colon or not name or name != name.strip() or b"\n" in line or b"\r" in line or b"\0" in line:
-            raise ValueError("no header")
-        key, text = name.decode("latin-1").lower(), value.strip(b" \t").decode("latin-1")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
-    if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
-        raise ValueError("a body")
-    return method.decode(), _path(target), version.decode(), headers
-
-
-_REASONS = {
-    200: "OK",
-    206: "Partial Content",
-    304: "Not Modified",
-    412: "Precondition Failed",
-    416: "Range Not Satisfiable",
-    503: "Service Unavailable",
-}
-
-
-def _head(made: Reply, keep: bool) -> bytes:
-    """Caches on the way may keep a file, and ask each time whether it has changed."""
-    lines = [f"HTTP/1.1 {made.status} {_REASONS[made.status]}", f"Date: {formatdate(usegmt=True)}"]
-    lines += [f"{name}: {value}" for name, value in made.headers]
-    lines += ["Cache-Control: no-cache", "X-Content-Type-Options: nosniff"]
-    lines += [f"Connection: {'keep-alive' if keep else 'close'}", "", ""]
-    return "\r\n".join(lines).encode("latin-1")
-
-
-def _send_part(connection: Connection, most: int) -> int:
-    """Sends from the first part what fits; the number of bytes. Raises OSError, BlockingIOError among them."""
-    parts = connection.parts
-    first = parts[0]
-    if isinstance(first, Span) and first.length > _SMALL:
-        sent = os.sendfile(connection.fd, connection.file, first.start, min(first.length, most))
-        if not sent:
-            raise OSError("the file has become shorter")
-        parts.popleft()
-        if sent < first.length:
-            parts.appendleft(Span(first.start + sent, first.length - sent))
-        return sent
-    data = b"".join(_copied(connection))
-    parts.appendleft(data)
-    sent = connection.socket.send(data, socket.MSG_MORE if len(parts) > 1 else 0)
-    parts.popleft()
-    if sent < len(data):
-        parts.appendleft(data[sent:])
-    return sent
-
-
-def _copied(connection: Connection) -> Iterator[bytes]:
-    """Takes heads and short spans from the front of what is to be sent, as bytes."""
-    parts, size = connection.parts, 0
-    while parts and size < SLICE // 4:
-        first = parts[0]
-        if isinstance(first, Span):
-            if first.length > _SMALL:
-                return
-            data = os.pread(connection.file, first.length, first.start)
-            if len(data) < first.length:
-                raise OSError("the file has become shorter")
-        else:
-            data = first
-        parts.popleft()
-        size += len(data)
-        yield data
 
 
 def _most_descriptors() -> int:
