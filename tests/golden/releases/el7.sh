@@ -31,13 +31,11 @@
 
 # bootstrap/lib/security.sh
 
-# bootstrap/lib/guests.sh
-
 # install/common.sh
 
 bf_describe() {
     bf_host=web07.prod.den.example.com bf_init=systemd
-    bf_plan=99d92db0aecce233a307286e9177d9de3fd2011d808525a218ad76d09bd5b829 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=51474425fce295feadc638c09523669a6cfdb2e723cf15df0c3d895168637997 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -49,15 +47,14 @@ bf_whole_files() {
         2f895662144bb8dfb1f7025d6b3e2ed635618f10c7edd52cb0185fea140d5cd8 81a4 root:root /etc/pki/ca-trust/source/anchors/bootforge-ca-215f6f4d.pem \
         085adf924833d0e37f30b9fefe70d8e232bc78d2fc44b7d7eaec37565d739af0 81a4 root:root /etc/pki/rpm-gpg/RPM-GPG-KEY-bootforge-site \
         34998d345cebc01373a563cced825d0c19dcb106f0d2ca565d361feb4d9b87df 81a4 root:root /etc/yum.repos.d/bootforge-site.repo \
+        - 45fd root:root /srv/app \
         23968b36324c5474d1494e66dd13c87860321b4aaec995151d6f7a649904e352 81a4 root:root /etc/motd \
         c15a9ab05547b70fb759bd016eefac30c070c01c8d2d3a9060afa05ec92cebc7 8120 root:root /etc/sudoers.d/bootforge-alice \
         15ebeae7776ce6a25c019ced9d9919c390c80b6b06963603267728f1c2c6de08 81a4 root:root /etc/modules-load.d/bootforge.conf \
         9fff99d65a57fc033703d0465ac0ce16df412237a408de167daad28e05d4d241 81a4 root:root /etc/modprobe.d/bootforge.conf \
         b9037442df462098f5a328ddb44470233b8a10e2bf707ad6b5f124ae23f86344 81a4 root:root /etc/sysctl.d/90-bootforge.conf \
         14c4bb7aa0abd88055f3b49795d08913919a761e06608a52c21ac36e2d2877ee 81a4 root:root /etc/cron.d/bootforge-report \
-        69967dd2cfa48002b9789bcd5275803cd5845e3d1525e45d63bc5b9fcc96cda8 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-br0 \
-        74a7934e5c5f6c833abc63044ab9a10d5ec77540dbe370218c727bf937755b44 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-p0 \
-        6386016098a6cac393f7c8941a132c2dd004acb5693a2174bdf41fd8f845f3bc 8180 root:root /etc/xen/web21.prod.den.example.com.cfg \
+        f44b4144a850f9bddda49fcf208fc9280c8f586aa275df42c200cb0e29d28c09 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-lan \
         ''
 }
 
@@ -71,10 +68,6 @@ bf_command() {
 bf_steps() {
     if bf_step hostname 'install boot run' '' '' ''; then
         bf_hostname web07.prod.den.example.com
-        bf_end $?
-    fi
-    if bf_step nic-names 'install boot run' '' '' ''; then
-        bf_nic_names 02:00:00:00:00:07 p0
         bf_end $?
     fi
     if bf_step mark 'install boot run' '' '' ''; then
@@ -214,7 +207,7 @@ BF_34998d345cebc013
         bf_packages yum 08acffbae71ee727 httpd openssl telnet
         bf_end $?
     fi
-    if bf_step directories:/srv/app 'install boot run' '' '' ''; then
+    if bf_step directories:/srv/app 'install boot run' whole '' ''; then
         bf_directory /srv/app 2775 root:root
         bf_end $?
     fi
@@ -339,14 +332,13 @@ BF_14c4bb7aa0abd880
         bf_end $?
     fi
     if bf_step network:lan 'install boot run' whole '' network; then
-        bf_file /etc/sysconfig/network-scripts/ifcfg-br0 644 root:root <<'BF_69967dd2cfa48002'
+        bf_file /etc/sysconfig/network-scripts/ifcfg-lan 644 root:root <<'BF_f44b4144a850f9bd'
 # Written by Bootforge; changes are lost.
-DEVICE=br0
-NAME=br0
+NAME=lan
 UUID=0e5fdc43-5b69-5387-b73e-48cf4be95b9f
-TYPE=Bridge
+TYPE=Ethernet
+HWADDR=02:00:00:00:00:07
 ONBOOT=yes
-STP=no
 BOOTPROTO=none
 IPADDR=10.2.0.7
 NETMASK=255.255.240.0
@@ -354,25 +346,11 @@ GATEWAY=10.2.0.1
 DEFROUTE=yes
 IPV6INIT=no
 DNS1=10.2.0.2
-BF_69967dd2cfa48002
-        bf_end $?
-    fi
-    if bf_step network:p0 'install boot run' whole '' network; then
-        bf_file /etc/sysconfig/network-scripts/ifcfg-p0 644 root:root <<'BF_74a7934e5c5f6c83'
-# Written by Bootforge; changes are lost.
-DEVICE=p0
-NAME=p0
-UUID=338eaaef-49fa-55c8-86a7-0b2d7c631d00
-TYPE=Ethernet
-HWADDR=02:00:00:00:00:07
-ONBOOT=yes
-BRIDGE=br0
-BOOTPROTO=none
-BF_74a7934e5c5f6c83
+BF_f44b4144a850f9bd
         bf_end $?
     fi
     if bf_step network-others 'install boot run' '' '' network; then
-        bf_network_others ifcfg-br0 ifcfg-p0 -- br0 p0 02:00:00:00:00:07
+        bf_network_others ifcfg-lan -- 02:00:00:00:00:07
         bf_end $?
     fi
     if bf_step services 'install boot run' '' packages ''; then
@@ -381,35 +359,6 @@ BF_74a7934e5c5f6c83
     fi
     if bf_step processes 'boot run' '' services ''; then
         bf_processes telnetd
-        bf_end $?
-    fi
-    if bf_step xen-memory 'install boot run' '' '' grub; then
-        bf_xen_memory grub2 dom0_mem=1024M,max:1024M
-        bf_end $?
-    fi
-    if bf_step guest-disks:web21.prod.den.example.com/xvda 'boot run' '' '' ''; then
-        bf_guest_disk system web21 20480 ''
-        bf_end $?
-    fi
-    if bf_step guests 'install boot run' '' '' ''; then
-        bf_xen_guests xl .cfg web21.prod.den.example.com auto
-        bf_end $?
-    fi
-    if bf_step guests:web21.prod.den.example.com 'install boot run' whole '' ''; then
-        bf_file /etc/xen/web21.prod.den.example.com.cfg 600 root:root <<'BF_6386016098a6cac3'
-# web21.prod.den.example.com: rendered by Bootforge; changes are lost.
-name = "web21.prod.den.example.com"
-type = "hvm"
-memory = 2048
-vcpus = 1
-boot = "c"
-vif = [ "mac=02:00:00:00:00:21,bridge=br0" ]
-disk = [ "format=raw,vdev=xvda,access=rw,target=/dev/system/web21" ]
-serial = "pty"
-on_poweroff = "destroy"
-on_reboot = "restart"
-on_crash = "restart"
-BF_6386016098a6cac3
         bf_end $?
     fi
     if bf_step hooks:tuned 'boot run' '' '' ''; then
@@ -422,7 +371,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web07.prod.den.example.com 99d92db0aecce233a307286e9177d9de3fd2011d808525a218ad76d09bd5b829 87ed67368d2cf51a443a4e7a96b062048e3a9e0bd14ce15a335c087227e9593f
+        bf_stamp web07.prod.den.example.com 51474425fce295feadc638c09523669a6cfdb2e723cf15df0c3d895168637997 a5ff1eeba3bcca5315f86205442e1e742b45090f869204d203c19c1d4b9ba625
         bf_end $?
     fi
 }
