@@ -31,11 +31,13 @@
 
 # bootstrap/lib/security.sh
 
+# bootstrap/lib/guests.sh
+
 # install/common.sh
 
 bf_describe() {
     bf_host=web10.prod.den.example.com bf_init=systemd
-    bf_plan=ef1616fe88eaa997e5d7b1e64f4f96c743615b3cfd184c63a08382253549f14a bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=53efd5c6fcfe3663e4c7be938f2e3bf0b322d98898b6643e0d1ec57da16955d9 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -372,7 +374,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com ef1616fe88eaa997e5d7b1e64f4f96c743615b3cfd184c63a08382253549f14a a5ff1eeba3bcca5315f86205442e1e742b45090f869204d203c19c1d4b9ba625
+        bf_stamp web10.prod.den.example.com 53efd5c6fcfe3663e4c7be938f2e3bf0b322d98898b6643e0d1ec57da16955d9 57d6ae62b9fa62855ac8d77433b641860d413a67bcb24fb7c1420e8e05baae6d
         bf_end $?
     fi
 }

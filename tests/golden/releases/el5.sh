@@ -31,11 +31,13 @@
 
 # bootstrap/lib/security.sh
 
+# bootstrap/lib/guests.sh
+
 # install/common.sh
 
 bf_describe() {
     bf_host=web05.prod.den.example.com bf_init=sysv
-    bf_plan=9a5b75cb04675ff9a0d78d4af094ff8cd44bd8ca8bc9e3c7e50cdbac7b665290 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=ea42132fb5b25f3c07da8fbc69cc54c5e02abd6a8129fc801aeabc7181cd28a4 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -386,7 +388,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com 9a5b75cb04675ff9a0d78d4af094ff8cd44bd8ca8bc9e3c7e50cdbac7b665290 a5ff1eeba3bcca5315f86205442e1e742b45090f869204d203c19c1d4b9ba625
+        bf_stamp web05.prod.den.example.com ea42132fb5b25f3c07da8fbc69cc54c5e02abd6a8129fc801aeabc7181cd28a4 57d6ae62b9fa62855ac8d77433b641860d413a67bcb24fb7c1420e8e05baae6d
         bf_end $?
     fi
 }

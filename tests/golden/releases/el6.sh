@@ -31,11 +31,13 @@
 
 # bootstrap/lib/security.sh
 
+# bootstrap/lib/guests.sh
+
 # install/common.sh
 
 bf_describe() {
     bf_host=web06.prod.den.example.com bf_init=sysv
-    bf_plan=e7c23f3ca5287c824b135c94ccb78dca0bf0b3efd37e844be892a4d43744a3fb bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=50f92367540a492264dcc0cc4b17cf2de1d89d007d2f38dc0a6438d92f25e835 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -358,7 +360,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web06.prod.den.example.com e7c23f3ca5287c824b135c94ccb78dca0bf0b3efd37e844be892a4d43744a3fb a5ff1eeba3bcca5315f86205442e1e742b45090f869204d203c19c1d4b9ba625
+        bf_stamp web06.prod.den.example.com 50f92367540a492264dcc0cc4b17cf2de1d89d007d2f38dc0a6438d92f25e835 57d6ae62b9fa62855ac8d77433b641860d413a67bcb24fb7c1420e8e05baae6d
         bf_end $?
     fi
 }

@@ -31,11 +31,13 @@
 
 # bootstrap/lib/security.sh
 
+# bootstrap/lib/guests.sh
+
 # install/common.sh
 
 bf_describe() {
     bf_host=web07.prod.den.example.com bf_init=systemd
-    bf_plan=51474425fce295feadc638c09523669a6cfdb2e723cf15df0c3d895168637997 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=0963832b6117e22ecf917f051f1d5cab438690f460d85028925582eec7b9a00e bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -54,7 +56,9 @@ bf_whole_files() {
         9fff99d65a57fc033703d0465ac0ce16df412237a408de167daad28e05d4d241 81a4 root:root /etc/modprobe.d/bootforge.conf \
         b9037442df462098f5a328ddb44470233b8a10e2bf707ad6b5f124ae23f86344 81a4 root:root /etc/sysctl.d/90-bootforge.conf \
         14c4bb7aa0abd88055f3b49795d08913919a761e06608a52c21ac36e2d2877ee 81a4 root:root /etc/cron.d/bootforge-report \
-        f44b4144a850f9bddda49fcf208fc9280c8f586aa275df42c200cb0e29d28c09 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-lan \
+        69967dd2cfa48002b9789bcd5275803cd5845e3d1525e45d63bc5b9fcc96cda8 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-br0 \
+        74a7934e5c5f6c833abc63044ab9a10d5ec77540dbe370218c727bf937755b44 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-p0 \
+        6386016098a6cac393f7c8941a132c2dd004acb5693a2174bdf41fd8f845f3bc 8180 root:root /etc/xen/web21.prod.den.example.com.cfg \
         ''
 }
 
@@ -68,6 +72,10 @@ bf_command() {
 bf_steps() {
     if bf_step hostname 'install boot run' '' '' ''; then
         bf_hostname web07.prod.den.example.com
+        bf_end $?
+    fi
+    if bf_step nic-names 'install boot run' '' '' ''; then
+        bf_nic_names 02:00:00:00:00:07 p0
         bf_end $?
     fi
     if bf_step mark 'install boot run' '' '' ''; then
@@ -332,13 +340,14 @@ BF_14c4bb7aa0abd880
         bf_end $?
     fi
     if bf_step network:lan 'install boot run' whole '' network; then
-        bf_file /etc/sysconfig/network-scripts/ifcfg-lan 644 root:root <<'BF_f44b4144a850f9bd'
+        bf_file /etc/sysconfig/network-scripts/ifcfg-br0 644 root:root <<'BF_69967dd2cfa48002'
 # Written by Bootforge; changes are lost.
-NAME=lan
+DEVICE=br0
+NAME=br0
 UUID=0e5fdc43-5b69-5387-b73e-48cf4be95b9f
-TYPE=Ethernet
-HWADDR=02:00:00:00:00:07
+TYPE=Bridge
 ONBOOT=yes
+STP=no
 BOOTPROTO=none
 IPADDR=10.2.0.7
 NETMASK=255.255.240.0
@@ -346,11 +355,25 @@ GATEWAY=10.2.0.1
 DEFROUTE=yes
 IPV6INIT=no
 DNS1=10.2.0.2
-BF_f44b4144a850f9bd
+BF_69967dd2cfa48002
+        bf_end $?
+    fi
+    if bf_step network:p0 'install boot run' whole '' network; then
+        bf_file /etc/sysconfig/network-scripts/ifcfg-p0 644 root:root <<'BF_74a7934e5c5f6c83'
+# Written by Bootforge; changes are lost.
+DEVICE=p0
+NAME=p0
+UUID=338eaaef-49fa-55c8-86a7-0b2d7c631d00
+TYPE=Ethernet
+HWADDR=02:00:00:00:00:07
+ONBOOT=yes
+BRIDGE=br0
+BOOTPROTO=none
+BF_74a7934e5c5f6c83
         bf_end $?
     fi
     if bf_step network-others 'install boot run' '' '' network; then
-        bf_network_others ifcfg-lan -- 02:00:00:00:00:07
+        bf_network_others ifcfg-br0 ifcfg-p0 -- br0 p0 02:00:00:00:00:07
         bf_end $?
     fi
     if bf_step services 'install boot run' '' packages ''; then
@@ -359,6 +382,35 @@ BF_f44b4144a850f9bd
     fi
     if bf_step processes 'boot run' '' services ''; then
         bf_processes telnetd
+        bf_end $?
+    fi
+    if bf_step xen-memory 'install boot run' '' '' grub; then
+        bf_xen_memory grub2 dom0_mem=1024M,max:1024M
+        bf_end $?
+    fi
+    if bf_step guest-disks:web21.prod.den.example.com/xvda 'boot run' '' '' ''; then
+        bf_guest_disk system web21 20480 ''
+        bf_end $?
+    fi
+    if bf_step guests 'install boot run' '' '' ''; then
+        bf_xen_guests xl .cfg web21.prod.den.example.com auto
+        bf_end $?
+    fi
+    if bf_step guests:web21.prod.den.example.com 'install boot run' whole '' ''; then
+        bf_file /etc/xen/web21.prod.den.example.com.cfg 600 root:root <<'BF_6386016098a6cac3'
+# web21.prod.den.example.com: rendered by Bootforge; changes are lost.
+name = "web21.prod.den.example.com"
+type = "hvm"
+memory = 2048
+vcpus = 1
+boot = "c"
+vif = [ "mac=02:00:00:00:00:21,bridge=br0" ]
+disk = [ "format=raw,vdev=xvda,access=rw,target=/dev/system/web21" ]
+serial = "pty"
+on_poweroff = "destroy"
+on_reboot = "restart"
+on_crash = "restart"
+BF_6386016098a6cac3
         bf_end $?
     fi
     if bf_step hooks:tuned 'boot run' '' '' ''; then
@@ -371,7 +423,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web07.prod.den.example.com 51474425fce295feadc638c09523669a6cfdb2e723cf15df0c3d895168637997 a5ff1eeba3bcca5315f86205442e1e742b45090f869204d203c19c1d4b9ba625
+        bf_stamp web07.prod.den.example.com 0963832b6117e22ecf917f051f1d5cab438690f460d85028925582eec7b9a00e 57d6ae62b9fa62855ac8d77433b641860d413a67bcb24fb7c1420e8e05baae6d
         bf_end $?
     fi
 }

@@ -31,11 +31,13 @@
 
 # bootstrap/lib/security.sh
 
+# bootstrap/lib/guests.sh
+
 # install/common.sh
 
 bf_describe() {
     bf_host=web08.prod.den.example.com bf_init=systemd
-    bf_plan=85fd87f11392c52160186d5bf8ad7e0eb2083c00d6d3ed8f7a9b7af1b49f8477 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=62c9bdf4c3081f7f98eb1db365c61a4b88e55b0e3a2f6ad724c4c3ef0f61edfb bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -405,7 +407,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web08.prod.den.example.com 85fd87f11392c52160186d5bf8ad7e0eb2083c00d6d3ed8f7a9b7af1b49f8477 a5ff1eeba3bcca5315f86205442e1e742b45090f869204d203c19c1d4b9ba625
+        bf_stamp web08.prod.den.example.com 62c9bdf4c3081f7f98eb1db365c61a4b88e55b0e3a2f6ad724c4c3ef0f61edfb 57d6ae62b9fa62855ac8d77433b641860d413a67bcb24fb7c1420e8e05baae6d
         bf_end $?
     fi
 }

@@ -31,11 +31,13 @@
 
 # bootstrap/lib/security.sh
 
+# bootstrap/lib/guests.sh
+
 # install/common.sh
 
 bf_describe() {
     bf_host=web09.prod.den.example.com bf_init=systemd
-    bf_plan=b25cf024f25fd276433d8b1a1ae20bf337ef7b9db6504dea9280cb46db26f4b0 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=4ac67b92700a561839cf1a5bf62a5fba1f85c5ccbee55b525260c68c8505d223 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -54,7 +56,9 @@ bf_whole_files() {
         9fff99d65a57fc033703d0465ac0ce16df412237a408de167daad28e05d4d241 81a4 root:root /etc/modprobe.d/bootforge.conf \
         b9037442df462098f5a328ddb44470233b8a10e2bf707ad6b5f124ae23f86344 81a4 root:root /etc/sysctl.d/90-bootforge.conf \
         14c4bb7aa0abd88055f3b49795d08913919a761e06608a52c21ac36e2d2877ee 81a4 root:root /etc/cron.d/bootforge-report \
-        814edcd85d807beca8191f7d467af4d4e74b34b65086a928c474f0b938cbd058 8180 root:root /etc/NetworkManager/system-connections/lan.nmconnection \
+        5e36f6a47bd8ff00b4a73955f787e2bde21ee36dbb7544e5d69dd36ae546346a 8180 root:root /etc/NetworkManager/system-connections/br0.nmconnection \
+        cfd890093f2382d9c0470a7c28d9ce18cace7f109d7f04391234af3f162118cd 8180 root:root /etc/NetworkManager/system-connections/p0.nmconnection \
+        7237e129fd96a978ae42776469f55e8b4cc2dc6abe6e750262f305adab508902 8180 root:root /etc/bootforge/libvirt/web22.prod.den.example.com.xml \
         ''
 }
 
@@ -68,6 +72,10 @@ bf_command() {
 bf_steps() {
     if bf_step hostname 'install boot run' '' '' ''; then
         bf_hostname web09.prod.den.example.com
+        bf_end $?
+    fi
+    if bf_step nic-names 'install boot run' '' '' ''; then
+        bf_nic_names 02:00:00:00:00:09 p0
         bf_end $?
     fi
     if bf_step mark 'install boot run' '' '' ''; then
@@ -336,16 +344,18 @@ BF_14c4bb7aa0abd880
         bf_end $?
     fi
     if bf_step network:lan 'install boot run' whole '' network; then
-        bf_file /etc/NetworkManager/system-connections/lan.nmconnection 600 root:root <<'BF_814edcd85d807bec'
+        bf_file /etc/NetworkManager/system-connections/br0.nmconnection 600 root:root <<'BF_5e36f6a47bd8ff00'
 # Written by Bootforge; changes are lost.
 [connection]
-id=lan
+id=br0
 uuid=b77c165e-db1a-5b3e-8d05-0a0e0813aec6
-type=ethernet
+type=bridge
+interface-name=br0
 autoconnect=true
+autoconnect-slaves=1
 
-[ethernet]
-mac-address=02:00:00:00:00:09
+[bridge]
+stp=false
 
 [ipv4]
 method=manual
@@ -355,11 +365,27 @@ dns=10.2.0.2;
 
 [ipv6]
 method=disabled
-BF_814edcd85d807bec
+BF_5e36f6a47bd8ff00
+        bf_end $?
+    fi
+    if bf_step network:p0 'install boot run' whole '' network; then
+        bf_file /etc/NetworkManager/system-connections/p0.nmconnection 600 root:root <<'BF_cfd890093f2382d9'
+# Written by Bootforge; changes are lost.
+[connection]
+id=p0
+uuid=489df129-ee3b-5213-833a-b57918936f20
+type=ethernet
+autoconnect=true
+master=b77c165e-db1a-5b3e-8d05-0a0e0813aec6
+slave-type=bridge
+
+[ethernet]
+mac-address=02:00:00:00:00:09
+BF_cfd890093f2382d9
         bf_end $?
     fi
     if bf_step network-others 'install boot run' '' '' network; then
-        bf_network_others lan.nmconnection -- 02:00:00:00:00:09
+        bf_network_others br0.nmconnection p0.nmconnection -- br0 p0 02:00:00:00:00:09
         bf_end $?
     fi
     if bf_step services 'install boot run' '' packages ''; then
@@ -368,6 +394,68 @@ BF_814edcd85d807bec
     fi
     if bf_step processes 'boot run' '' services ''; then
         bf_processes telnetd
+        bf_end $?
+    fi
+    if bf_step guest-disks:web22.prod.den.example.com/vda 'boot run' '' '' ''; then
+        bf_guest_disk system web22 20480 grow
+        bf_end $?
+    fi
+    if bf_step guests 'boot run' '' '' ''; then
+        bf_kvm_guests web22.prod.den.example.com
+        bf_end $?
+    fi
+    if bf_step guests:web22.prod.den.example.com 'install boot run' whole '' ''; then
+        bf_file /etc/bootforge/libvirt/web22.prod.den.example.com.xml 600 root:root <<'BF_7237e129fd96a978'
+<domain type="kvm">
+  <name>web22.prod.den.example.com</name>
+  <uuid>6dfca521-f994-8e3a-b2f5-f328f575e2d3</uuid>
+  <description>Rendered by Bootforge; changes are lost.</description>
+  <memory unit="MiB">2048</memory>
+  <vcpu>1</vcpu>
+  <os>
+    <type arch="x86_64" machine="q35">hvm</type>
+    <boot dev="hd" />
+  </os>
+  <features>
+    <acpi />
+    <apic />
+  </features>
+  <cpu mode="host-model" />
+  <clock offset="utc" />
+  <on_poweroff>destroy</on_poweroff>
+  <on_reboot>restart</on_reboot>
+  <on_crash>restart</on_crash>
+  <devices>
+    <disk type="block" device="disk">
+      <driver name="qemu" type="raw" cache="none" io="native" />
+      <source dev="/dev/system/web22" />
+      <target dev="vda" bus="virtio" />
+    </disk>
+    <interface type="bridge">
+      <mac address="02:00:00:00:00:22" />
+      <source bridge="br0" />
+      <model type="virtio" />
+    </interface>
+    <serial type="pty">
+      <target port="0" />
+    </serial>
+    <console type="pty">
+      <target type="serial" port="0" />
+    </console>
+    <graphics type="vnc" autoport="yes" listen="127.0.0.1" />
+    <video>
+      <model type="vga" />
+    </video>
+    <rng model="virtio">
+      <backend model="random">/dev/urandom</backend>
+    </rng>
+  </devices>
+</domain>
+BF_7237e129fd96a978
+        bf_end $?
+    fi
+    if bf_step guests-defined:web22.prod.den.example.com 'boot run' '' guests:web22.prod.den.example.com ''; then
+        bf_kvm_guest web22.prod.den.example.com ''
         bf_end $?
     fi
     if bf_step hooks:tuned 'boot run' '' '' ''; then
@@ -380,7 +468,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web09.prod.den.example.com b25cf024f25fd276433d8b1a1ae20bf337ef7b9db6504dea9280cb46db26f4b0 a5ff1eeba3bcca5315f86205442e1e742b45090f869204d203c19c1d4b9ba625
+        bf_stamp web09.prod.den.example.com 4ac67b92700a561839cf1a5bf62a5fba1f85c5ccbee55b525260c68c8505d223 57d6ae62b9fa62855ac8d77433b641860d413a67bcb24fb7c1420e8e05baae6d
         bf_end $?
     fi
 }
