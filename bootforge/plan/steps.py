@@ -61,7 +61,7 @@ def plan_steps(
         *plan_names(host, nics, faults),
         *shared(host, ("trust", host.release, host.spec.trust), faults, lambda: plan_trust(site, host, faults)),
         *_accounts(site, host, faults),
-        *plan_packages(site, host, faults),
+        *plan_packages(site, host, nics, faults),
         *plan_files(site, host, faults),
         *shared(host, ("sudo", host.spec.sudo), faults, lambda: plan_sudo(host, faults)),
         *plan_system(host, nics, faults),
