@@ -99,7 +99,7 @@ def _one_of_each_file(steps: tuple[Step, ...], faults: list[Fault]) -> None:
     """Steps of which one would undo what another does."""
     of = dict(_MADE)
     for step in steps:
-        if step.whole and step.path[:1] != ("files",):
+        if step.whole and step.path[:1] not in (("files",), ("directories",)):
             of.setdefault(step.whole.path, step.id)
     for step in steps:
         if step.path[:1] in _SITES and step.path[1] in of:
