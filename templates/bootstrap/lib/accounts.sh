@@ -302,7 +302,7 @@ EOS
 
 # bf_write_keys: as the user. Without file 3, which is root's report; a link that he plants is as good as his own hand.
 bf_write_keys() {
-    bf_block_of_keys | (
+    bf_block_of_keys 2>/dev/null | (
         cd / && exec runuser -s /bin/sh -c "$bf_write_keys" "$bf_k_user" bootforge "${BF_ROOT-}$bf_k_home" \
             "$bf_k_exclusive" "$bf_keys_begin" "$bf_keys_end" "$bf_block"
     ) 3>&-
