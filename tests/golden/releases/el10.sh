@@ -27,6 +27,12 @@
 
 # bootstrap/lib/network.sh
 
+# bootstrap/lib/iscsi.sh
+
+# bootstrap/lib/sessions.sh
+
+# bootstrap/lib/volumes.sh
+
 # bootstrap/lib/system.sh
 
 # bootstrap/lib/security.sh
@@ -373,7 +379,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com a9b21e13a8a04e50fba9092228c23bf021a0a768f8d7719652739f0e68001263 87ed67368d2cf51a443a4e7a96b062048e3a9e0bd14ce15a335c087227e9593f
+        bf_stamp web10.prod.den.example.com a9b21e13a8a04e50fba9092228c23bf021a0a768f8d7719652739f0e68001263 14205d68a16f6385873770d939b700c5de8541fc06ba9f04f5f0969359a09bca
         bf_end $?
     fi
 }

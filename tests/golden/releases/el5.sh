@@ -27,6 +27,12 @@
 
 # bootstrap/lib/network.sh
 
+# bootstrap/lib/iscsi.sh
+
+# bootstrap/lib/sessions.sh
+
+# bootstrap/lib/volumes.sh
+
 # bootstrap/lib/system.sh
 
 # bootstrap/lib/security.sh
@@ -387,7 +393,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com f4d5cf220aab726a5b46ac1fbc530a59ada2a6a4a9e7c54c6e7ca7b8d6cefbce 87ed67368d2cf51a443a4e7a96b062048e3a9e0bd14ce15a335c087227e9593f
+        bf_stamp web05.prod.den.example.com f4d5cf220aab726a5b46ac1fbc530a59ada2a6a4a9e7c54c6e7ca7b8d6cefbce 14205d68a16f6385873770d939b700c5de8541fc06ba9f04f5f0969359a09bca
         bf_end $?
     fi
 }

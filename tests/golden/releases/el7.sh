@@ -27,6 +27,12 @@
 
 # bootstrap/lib/network.sh
 
+# bootstrap/lib/iscsi.sh
+
+# bootstrap/lib/sessions.sh
+
+# bootstrap/lib/volumes.sh
+
 # bootstrap/lib/system.sh
 
 # bootstrap/lib/security.sh
@@ -422,7 +428,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web07.prod.den.example.com 99d92db0aecce233a307286e9177d9de3fd2011d808525a218ad76d09bd5b829 87ed67368d2cf51a443a4e7a96b062048e3a9e0bd14ce15a335c087227e9593f
+        bf_stamp web07.prod.den.example.com 99d92db0aecce233a307286e9177d9de3fd2011d808525a218ad76d09bd5b829 14205d68a16f6385873770d939b700c5de8541fc06ba9f04f5f0969359a09bca
         bf_end $?
     fi
 }

@@ -27,6 +27,12 @@
 
 # bootstrap/lib/network.sh
 
+# bootstrap/lib/iscsi.sh
+
+# bootstrap/lib/sessions.sh
+
+# bootstrap/lib/volumes.sh
+
 # bootstrap/lib/system.sh
 
 # bootstrap/lib/security.sh
@@ -467,7 +473,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web09.prod.den.example.com d51c65f6c6e4fa6020307e5c84ecd76bc274a2a8fc31f5814715299c4789307c 87ed67368d2cf51a443a4e7a96b062048e3a9e0bd14ce15a335c087227e9593f
+        bf_stamp web09.prod.den.example.com d51c65f6c6e4fa6020307e5c84ecd76bc274a2a8fc31f5814715299c4789307c 14205d68a16f6385873770d939b700c5de8541fc06ba9f04f5f0969359a09bca
         bf_end $?
     fi
 }
