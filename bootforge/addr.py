@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import ip_address
 
 from netaddr import EUI, mac_unix_expanded
 
@@ -49,3 +50,11 @@ def parse_mac(text: str) -> Mac:
     if int(eui) == 0:
         raise ValueError(f"{text!r} is all zeros; write the address on the nic's label")
     return Mac(str(eui))
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an IP address, and nothing else."""
+    try:
+        return ip_address(text) is not None
+    except ValueError:
+        return False

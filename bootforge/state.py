@@ -53,6 +53,11 @@ def state_dir(store_url: str) -> Path:
     return directory
 
 
+def default_media(store_url: str) -> Path:
+    """The media directory without ``--media``: beside the store."""
+    return state_dir(store_url) / "media"
+
+
 def server_key(store_url: str) -> ServerKey:
     """The key beside the store, made at the first use. Raises UsageError when it is unreadable, or others may
     read it."""

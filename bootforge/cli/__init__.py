@@ -31,6 +31,8 @@ VERBS = {
     "events": "server:events",
     "log": "log:log",
     "run": "run:run",
+    "media": "media:media",
+    "repo": "repo:repo",
     "schema": "site:schema",
 }
 """Each verb and where it is: a verb's module is imported when the verb is called."""
@@ -54,6 +56,8 @@ SUMMARIES = {
     "events": "Show what happened.",
     "log": "Print what a host reported.",
     "run": "Bring hosts to what the site says, over ssh.",
+    "media": "Keep install trees: add, list, verify, remove.",
+    "repo": "Look after repositories: probe.",
     "schema": "Print the JSON Schema of a site's files, for editors.",
 }
 

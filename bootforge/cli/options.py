@@ -50,6 +50,13 @@ store = click.option(
     metavar="URL",
     help="The store, as sqlite:////var/lib/bootforge/store.db; or BOOTFORGE_STORE.",
 )
+media = click.option(
+    "--media",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="BOOTFORGE_MEDIA",
+    default=None,
+    help="The directory of install trees; or BOOTFORGE_MEDIA. Default: 'media' beside the store.",
+)
 verbose = click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_verbose, help="Say more.")
 more = click.option("-v", "--verbose", "more", is_flag=True, callback=_verbose, help="Say more, and show all columns.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

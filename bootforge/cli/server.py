@@ -35,6 +35,20 @@ class Span(click.ParamType[float]):
         return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
 
+class Address(click.ParamType[str]):
+    """An IP address, in its usual form."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from ipaddress import ip_address
+
+        try:
+            return str(ip_address(value))
+        except ValueError:
+            self.fail(f"{value!r} is not an IP address", param, ctx)
+
+
 @click.command()
 @options.site
 @click.option("--bind", default="0.0.0.0", show_default=True, metavar="ADDRESS", help="Address to listen on.")
@@ -42,8 +56,24 @@ class Span(click.ParamType[float]):
 @click.option("--tftp-port", type=click.IntRange(0, 65535), default=69, show_default=True, help="0 picks a free one.")
 @click.option("--tftp-single-port", is_flag=True, help="Send files from the TFTP port, for firewalls in between.")
 @options.store
+@options.media
+@click.option(
+    "--nginx",
+    type=Address(),
+    metavar="ADDRESS",
+    help="Behind an nginx that asks from ADDRESS: it names the clients, and sends media itself (docs/media.md).",
+)
 @options.verbose
-def serve(site: Path, bind: str, http_port: int, tftp_port: int, tftp_single_port: bool, store: str | None) -> int:
+def serve(
+    site: Path,
+    bind: str,
+    http_port: int,
+    tftp_port: int,
+    tftp_single_port: bool,
+    store: str | None,
+    media: Path | None,
+    nginx: str | None,
+) -> int:
     """Run the boot server for a site, in the foreground.
 
     Prints the URLs that it serves. A change of the site, or SIGHUP, reloads it; a broken site never replaces the
@@ -53,7 +83,8 @@ def serve(site: Path, bind: str, http_port: int, tftp_port: int, tftp_single_por
     from bootforge.state import default_store
 
     logging.getLogger("bootforge").setLevel(logging.INFO)
-    return serve(Options(site, store or default_store(), bind, http_port, tftp_port, tftp_single_port), click.echo)
+    url = store or default_store()
+    return serve(Options(site, url, bind, http_port, tftp_port, tftp_single_port, media, nginx), click.echo)
 
 
 @click.command()

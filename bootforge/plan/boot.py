@@ -7,6 +7,7 @@ from bootforge.plan.bootargs import installer_args
 from bootforge.plan.bringup import network_args
 from bootforge.plan.domain import is_pv
 from bootforge.plan.faults import Fault
+from bootforge.plan.media import tree_url
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost
 from bootforge.words import BootArg, Slot
@@ -19,7 +20,7 @@ def plan_boot(host: ResolvedHost, nics: tuple[Nic, ...], faults: list[Fault]) ->
     dracut/parse-anaconda-options.sh, loader/loader.c).
     """
     install, release = host.spec.install, RELEASES[host.release]
-    url = install.url or ""
+    url = tree_url(install.url or "", nics)
     if not url:
         faults.append(Fault(("install", "url"), "BF043", "no install tree", "set install.url in the profile"))
     kernel, initrd = install.kernel, install.initrd

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from bootforge.model import Path
-from bootforge.model_steps import ALWAYS, Step, whole_file
+from bootforge.model_steps import ALWAYS, Step, whole_directory, whole_file
 from bootforge.plan.edits import plan_edit
 from bootforge.plan.faults import Fault, check_secret, written
 from bootforge.plan.hooks import owed
@@ -39,8 +39,8 @@ def _files(site: Site, host: ResolvedHost, faults: list[Fault]) -> Iterator[Step
     spec = host.spec
     _claims(host, faults)
     for path, made in sorted(spec.directories.items()):
-        owner = f"{made.owner}:{made.group}"
-        yield Step(f"directories:{path}", "directory", (path, made.mode, owner), ("directories", path))
+        at, owner = ("directories", path), f"{made.owner}:{made.group}"
+        yield whole_directory(f"directories:{path}", path, at, mode=made.mode, owner=owner)
     for path, file in sorted(spec.files.items()):
         if step := _file(site, host, path, file, faults):
             yield watched(step) if file.watch else step

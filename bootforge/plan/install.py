@@ -8,6 +8,7 @@ from bootforge.plan.bringup import network_commands
 from bootforge.plan.commands import command
 from bootforge.plan.disks import plan_disks
 from bootforge.plan.faults import Fault, written
+from bootforge.plan.media import tree_url
 from bootforge.plan.repos import plan_repos
 from bootforge.plan.services import plan_security
 from bootforge.plan.shared import shared
@@ -34,7 +35,7 @@ def plan_install(site: Site, host: ResolvedHost, nics: tuple[Nic, ...], faults: 
         title=f"profile {spec.profile}, layout {spec.layout}, roles {', '.join(spec.roles) or 'none'}",
         has_end=release.has_end,
         mode=_mode(release),
-        source=(*_source(host, release, faults), *plan_repos(site, host, faults)),
+        source=(*_source(host, release, nics, faults), *plan_repos(site, host, nics, faults)),
         locale=_locale(host, release, nics),
         network=network_commands(host, nics),
         access=access,
@@ -53,8 +54,8 @@ def _mode(release: Release) -> tuple[KsCommand, ...]:
     return (command("install"), *commands) if release.install_word else commands
 
 
-def _source(host: ResolvedHost, release: Release, faults: list[Fault]) -> tuple[KsCommand, ...]:
-    url = host.spec.install.url or ""
+def _source(host: ResolvedHost, release: Release, nics: tuple[Nic, ...], faults: list[Fault]) -> tuple[KsCommand, ...]:
+    url = tree_url(host.spec.install.url or "", nics)
     if url.startswith("https:") and not release.https:
         faults.append(Fault(("install", "url"), "BF043", f"{release.name}'s installer has no TLS", "write http://"))
     return (command("url", url=url),)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from bootforge.model_steps import Step, whole_file
 from bootforge.plan.faults import Fault, written
+from bootforge.plan.media import Nics
 from bootforge.plan.repos import Place, place_of
 from bootforge.plan.shared import shared
 from bootforge.releases import RELEASES, Release
@@ -19,12 +20,12 @@ KEYS = "/etc/pki/rpm-gpg/RPM-GPG-KEY-bootforge-"
 REPOS = "/etc/yum.repos.d/bootforge-"
 
 
-def plan_packages(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[Step, ...]:
+def plan_packages(site: Site, host: ResolvedHost, nics: Nics, faults: list[Fault]) -> tuple[Step, ...]:
     """In their order: files of keys, their import, .repo files, what is purged, modules, one step of packages. Groups
     and environments are the installer's alone: no tool tells cheaply whether a host has one."""
     spec, release = host.spec, RELEASES[host.release]
     places = {
-        name: place_of(site, host, name)
+        name: place_of(site, host, nics, name)
         for name, use in sorted(spec.repos.items())
         if use.state == "present" and name in site.repos
     }

@@ -9,15 +9,16 @@ from bootforge.errors import did_you_mean
 from bootforge.naming import CAPTURE
 from bootforge.plan.commands import command
 from bootforge.plan.faults import Fault
+from bootforge.plan.media import Nics, tree_url
 from bootforge.releases import RELEASES, Release
 from bootforge.resolve import ResolvedHost, decided_facts
 from bootforge.site.load import Site
-from bootforge.site.scalars_network import parse_mirror, parse_url
+from bootforge.site.scalars_network import parse_mirror, parse_tree, parse_url
 from bootforge.site.schema_system import RepoSpec, RepoUseSpec
 from bootforge.words import KsCommand
 
 
-def plan_repos(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[KsCommand, ...]:
+def plan_repos(site: Site, host: ResolvedHost, nics: Nics, faults: list[Fault]) -> tuple[KsCommand, ...]:
     """A ``repo`` for each, sorted by name. Without --install: the .repo files of the installed system are the
     bootstrap's (plan/packages.py)."""
     facts = _facts(site, host)
@@ -29,7 +30,7 @@ def plan_repos(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[KsC
         if repo is None:
             hint = did_you_mean(name, site.repos) or "declare it in repos.yaml"
             faults.append(Fault(("repos", name), "BF021", f"no repo '{name}'", hint))
-        elif one := _repo(name, repo, use, RELEASES[host.release], facts, faults):
+        elif one := _repo(name, repo, use, RELEASES[host.release], nics, facts, faults):
             commands.append(one)
     return tuple(commands)
 
@@ -43,25 +44,32 @@ class Place:
     proxy: str | None
 
 
-def place_of(site: Site, host: ResolvedHost, name: str) -> Place:
+def place_of(site: Site, host: ResolvedHost, nics: Nics, name: str) -> Place:
     """What ``plan_repos`` has checked already: where a declared repository is, with the host's facts filled in."""
-    return _place(name, site.repos[name], _facts(site, host), [])
+    return _place(name, site.repos[name], nics, _facts(site, host), [])
 
 
 def _facts(site: Site, host: ResolvedHost) -> Mapping[str, str]:
     return {**host.facts, **decided_facts(site, host.facts, host.release, host.arch)}
 
 
-def _place(name: str, repo: RepoSpec, facts: Mapping[str, str], faults: list[Fault]) -> Place:
+def _place(name: str, repo: RepoSpec, nics: Nics, facts: Mapping[str, str], faults: list[Fault]) -> Place:
+    url = _filled(name, "url", repo.url, parse_tree, facts, faults)
     return Place(
-        _filled(name, "url", repo.url, parse_url, facts, faults),
+        url and tree_url(url, nics),
         _filled(name, "mirrorlist", repo.mirrorlist, parse_mirror, facts, faults),
         _filled(name, "proxy", repo.proxy, parse_url, facts, faults),
     )
 
 
 def _repo(
-    name: str, repo: RepoSpec, use: RepoUseSpec, release: Release, facts: Mapping[str, str], faults: list[Fault]
+    name: str,
+    repo: RepoSpec,
+    use: RepoUseSpec,
+    release: Release,
+    nics: Nics,
+    facts: Mapping[str, str],
+    faults: list[Fault],
 ) -> KsCommand | None:
     def fault(message: str, hint: str, *key: str) -> None:
         faults.append(Fault(("repos", name, *key), "BF091", message, hint))
@@ -71,7 +79,7 @@ def _repo(
         one = "has no environment, and so no branch" if branch is None else f"is of the branch '{branch}'"
         fault(f"repo {name} is for {', '.join(repo.branches)}, and the host {one}", "see 'branches:' in repos.yaml")
         return None
-    place = _place(name, repo, facts, faults)
+    place = _place(name, repo, nics, facts, faults)
     if not use.install:
         return None
     if any((text or "").startswith("https:") for text in (place.url, place.mirrorlist)) and not release.https:

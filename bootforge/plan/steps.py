@@ -66,7 +66,7 @@ def plan_steps(
         *plan_names(host, nics, faults),
         *shared(host, ("trust", host.release, host.spec.trust), faults, lambda: plan_trust(site, host, faults)),
         *_accounts(site, host, faults),
-        *plan_packages(site, host, faults),
+        *plan_packages(site, host, nics, faults),
         *plan_storage_steps(host, nics, storage, faults),
         *plan_files(site, host, faults),
         *shared(host, ("sudo", host.spec.sudo), faults, lambda: plan_sudo(host, faults)),
@@ -105,7 +105,7 @@ def _one_of_each_file(steps: tuple[Step, ...], faults: list[Fault]) -> None:
     """Steps of which one would undo what another does."""
     of = dict(_MADE)
     for step in steps:
-        if step.whole and step.path[:1] != ("files",):
+        if step.whole and step.path[:1] not in (("files",), ("directories",)):
             of.setdefault(step.whole.path, step.id)
     for step in steps:
         if step.path[:1] in _SITES and step.path[1] in of:

@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from bootforge.addr import parse_mac
+from bootforge.addr import is_address, parse_mac
 from bootforge.errors import BootforgeError
 from bootforge.model import Artifact, Grant, LocalBoot, Plan
 from bootforge.plan.cmdline import kickstart_path
 from bootforge.render.netboot import render_chain, render_local
 from bootforge.seal import seal
+from bootforge.serve.answers import REFUSED, shown_path
 from bootforge.serve.keeper import Keeper, Served
 from bootforge.state import ServerKey
 from bootforge.store import Decision, Store
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +39,10 @@ those of a live grant."""
 _ARMED = ("armed", "booting", "installing", "stuck")
 """States of a host whose next netboot might be its installer."""
 
-REFUSED = b"not found\n"
 _MAX_REPORT = 256 * 1024
 LOGS = ("anaconda.log", "program.log", "storage.log", "packaging.log", "syslog", "install.log", "post.log")
 """What an installer may send beside its report: templates/install/logs.sh sends these."""
 _MAC_HEADER = re.compile(r"HTTP_X_RHN_PROVISIONING_MAC_\d+")
-_TOKEN = re.compile(r"[0-9A-Fa-f]{16,}")
-_SHOWN = 300
 
 
 class Refused(Exception):
@@ -57,8 +58,9 @@ class Server:
     key: ServerKey
 
 
-def create_app(server: Server) -> Flask:
-    """The installer-facing application: boot scripts, kickstarts, bootstraps and reports."""
+def create_app(server: Server, nginx: str | None = None) -> Flask:
+    """The installer-facing application: boot scripts, kickstarts, bootstraps and reports. ``nginx``: the address whose
+    X-Forwarded-For is believed."""
     app = Flask("bootforge", static_folder=None)
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
@@ -68,7 +70,22 @@ def create_app(server: Server) -> Flask:
     app.register_error_handler(HTTPException, lambda error: refused())
     app.register_error_handler(Exception, _failed)
     app.after_request(_finish)
+    if nginx:
+        app.wsgi_app = _behind(nginx, app.wsgi_app)  # type: ignore[method-assign, assignment]
     return app
+
+
+def _behind(nginx: str, app: WSGIApplication) -> WSGIApplication:
+    """Requests from this address are from whom it says last that they are: what stands before that in
+    X-Forwarded-For the client has said."""
+
+    def called(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        said = environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
+        if environ.get("REMOTE_ADDR") == nginx and is_address(said):
+            environ["REMOTE_ADDR"] = said
+        return app(environ, start_response)
+
+    return called
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +135,6 @@ def _finish(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     log.info("%s %s %s %d", _client(), request.method, shown_path(request.path), response.status_code)
     return response
-
-
-def shown_path(path: str) -> str:
-    """A request's path for logs: without what could be a token, wherever a confused client put it, and without
-    anything that a terminal would obey."""
-    return _TOKEN.sub("-", path)[:_SHOWN].encode("unicode_escape").decode()
 
 
 def _client() -> str:

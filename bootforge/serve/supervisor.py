@@ -1,7 +1,8 @@
-"""``bootforge serve``: one small process that owns the sockets and keeps two children alive.
+"""``bootforge serve``: one small process that owns the sockets and keeps three children alive.
 
-The children are HTTP (gunicorn, one worker of many threads, which also watches the site) and TFTP. A child that
-dies is started again on the same socket; children die with their parent. SIGHUP reloads, SIGTERM drains.
+The children are the front (every HTTP connection comes to it; it gives out media), HTTP (gunicorn, one worker of many
+threads, which also watches the site) and TFTP. A child that dies is started again on the same sockets; children die
+with their parent. SIGHUP reloads, SIGTERM drains.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from bootforge.errors import Exit, UsageError
 from bootforge.generation import build_generation
 from bootforge.serve import tftp, tftp_wire
 from bootforge.serve.loaders import find_loader, missing_loaders
-from bootforge.state import server_key, state_dir
+from bootforge.state import default_media, server_key, state_dir
 from bootforge.store import open_store
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ class Options:
     http_port: int
     tftp_port: int
     tftp_single_port: bool = False
+    media: Path | None = None
+    nginx: str | None = None
 
 
 @dataclass(slots=True)
@@ -106,9 +109,12 @@ def serve(options: Options, announce: Callable[[str], None]) -> int:
     wake_read, wake_write = os.pipe()
     for name in missing_loaders():
         log.warning("no loader %s: install the package ipxe (Debian) or ipxe-bootimgs-x86 (EL)", name)
+    hand, handed = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    media = options.media or default_media(options.store)
     children = [
-        Child("http", lambda: _run_http(options, http, udp, wake_read, state)),
-        Child("tftp", lambda: _run_tftp(options, http, udp)),
+        Child("front", lambda: _run_front(http, udp, hand, handed, media, options.nginx)),
+        Child("http", lambda: _run_http(options, http, udp, hand, handed, wake_read, state)),
+        Child("tftp", lambda: _run_tftp(options, http, udp, hand, handed)),
     ]
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     for child in children:
@@ -116,7 +122,7 @@ def serve(options: Options, announce: Callable[[str], None]) -> int:
     log.info("serving revision %s", revision)
     announce(f"http://{_shown(http)}/")
     announce(f"tftp://{_shown(udp)}/")
-    return _supervise(children, wake_write)
+    return _supervise(children, wake_write, hand)
 
 
 def _bind(options: Options) -> tuple[socket.socket, socket.socket]:
@@ -138,13 +144,14 @@ def _shown(listener: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _supervise(children: list[Child], wake: int) -> int:
+def _supervise(children: list[Child], wake: int, hand: socket.socket) -> int:
     while True:
         due = [child.due for child in children if not child.pid]
         timeout = max(0.0, min(due) - time.monotonic()) if due else 3600.0
         got = signal.sigtimedwait(_SIGNALS, timeout)
         number = got.si_signo if got else None
         if number in (signal.SIGTERM, signal.SIGINT):
+            hand.close()  # the front has it still, until it has handed over the last connection
             _stop(children)
             return int(Exit.INTERRUPTED if number == signal.SIGINT else Exit.OK)
         if number == signal.SIGHUP:
@@ -182,19 +189,47 @@ def _stop(children: list[Child]) -> None:
             os.kill(child.pid, signal.SIGKILL)
 
 
-def _run_tftp(options: Options, http: socket.socket, udp: socket.socket) -> None:
-    http.close()  # else a transfer that ends late would keep the next server from its port
+def _run_front(
+    listener: socket.socket,
+    udp: socket.socket,
+    hand: socket.socket,
+    handed: socket.socket,
+    media: Path,
+    nginx: str | None,
+) -> None:
+    from bootforge.serve import front
+    from bootforge.serve.media import Media
+
+    udp.close()
+    handed.close()
+    front.run(listener, hand, Media(media), nginx)
+
+
+def _run_tftp(options: Options, *others: socket.socket) -> None:
+    http, udp, hand, handed = others
+    for other in (http, hand, handed):
+        other.close()  # else a transfer that ends late would keep the next server from its port
     tftp.run(udp, find_loader, single_port=options.tftp_single_port)
 
 
-def _run_http(options: Options, listener: socket.socket, udp: socket.socket, wake: int, state: Path) -> None:
+def _run_http(
+    options: Options,
+    listener: socket.socket,
+    udp: socket.socket,
+    hand: socket.socket,
+    handed: socket.socket,
+    wake: int,
+    state: Path,
+) -> None:
     from gunicorn.app.base import BaseApplication
 
     from bootforge.serve.http import Server, create_app
     from bootforge.serve.keeper import Keeper
-    from bootforge.serve.worker import THREADS, Worker
+    from bootforge.serve.worker import CONNECTIONS, THREADS, Worker
 
     udp.close()
+    hand.close()
+    Worker.queue, Worker.nginx = handed, options.nginx
 
     class Http(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:
@@ -205,7 +240,9 @@ def _run_http(options: Options, listener: socket.socket, udp: socket.socket, wak
                 "threads": THREADS,
                 "timeout": _BUILD,
                 "graceful_timeout": int(DRAIN),
-                "keepalive": 15,
+                "worker_connections": CONNECTIONS,
+                # A connection is the worker's for one request: the next one may be for the front.
+                "keepalive": 0,
                 "loglevel": "warning",
                 "forwarded_allow_ips": "",
                 "limit_request_line": 4094,
@@ -221,6 +258,7 @@ def _run_http(options: Options, listener: socket.socket, udp: socket.socket, wak
         def load(self) -> Any:
             keeper = Keeper(options.site, state)
             keeper.watch(wake)
-            return create_app(Server(keeper, open_store(options.store), server_key(options.store)))
+            server = Server(keeper, open_store(options.store), server_key(options.store))
+            return create_app(server, options.nginx)
 
     Http().run()

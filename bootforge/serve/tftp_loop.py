@@ -1,7 +1,7 @@
 """The loop under the TFTP server: which descriptors are ready (epoll), and a way to stop it from outside.
 
-It is no asyncio: a transfer in lock-step is one small packet in and one out, and asyncio's share of that was a third
-of our CPU (docs/performance.md).
+It is no asyncio: a transfer in lock-step is one small packet in and one out, and what lies between counts
+(docs/performance.md has the server before this one, which was asyncio's).
 """
 
 from __future__ import annotations

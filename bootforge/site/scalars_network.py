@@ -16,6 +16,7 @@ from bootforge.site.scalars import COUNT, matching, scalar, with_facts
 N = TypeVar("N", IPv4Network, IPv6Network, IPv4Network | IPv6Network)
 
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~:@!&()*+,=%/-]*)?")
+_TREE = re.compile(r"media:[a-z0-9][a-z0-9._-]*(/[A-Za-z0-9._~:@!&()*+,=%-]+)*/?")
 _SERVER = re.compile(r"http://[0-9.]+(:[1-9][0-9]{0,4})?")
 _INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,14}")
 _MAC_PREFIX = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){2}")
@@ -48,6 +49,17 @@ def _fits(pattern: re.Pattern[str], text: str) -> bool:
 def parse_url(text: str) -> str:
     if not _fits(_URL, text):
         raise ValueError(f"{text!r} is not a URL; write http://HOST/PATH or https://, without query, user or blanks")
+    return text.rstrip("/")
+
+
+def parse_tree(text: str) -> str:
+    """A tree: one that the server gives out itself (``media:NAME``, or a directory in it), or a URL."""
+    if not text.startswith("media:"):
+        return parse_url(text)
+    if not _TREE.fullmatch(text) or ".." in text.split("/"):
+        raise ValueError(
+            f"{text!r} is no media; write media:NAME, as 'bootforge media list' has it, or media:NAME/PATH"
+        )
     return text.rstrip("/")
 
 
@@ -201,6 +213,7 @@ def _number(what: str, least: int, most: int) -> Callable[[str], int]:
 
 # fmt: off
 Url = Annotated[str, *with_facts(parse_url, _URL.pattern)]
+TreeUrl = Annotated[str, *with_facts(parse_tree, f"({_TREE.pattern})|({_URL.pattern})")]
 Server = Annotated[str, *scalar(parse_server, _SERVER.pattern)]
 Interface = Annotated[str, *scalar(matching(_INTERFACE, *_ONE_INTERFACE), _INTERFACE.pattern)]
 MacText = Annotated[Mac, HEX, *scalar(_mac, _MAC)]

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from bootforge.site.kinds import Model
 from bootforge.site.scalars import AsSet, Bool, Count, FactsWord, Name, SecretName, SitePath, Size, User, one_of
-from bootforge.site.scalars_network import AnyAddress, FactsDomain, MirrorUrl, ResolverOption, Url
+from bootforge.site.scalars_network import AnyAddress, FactsDomain, MirrorUrl, ResolverOption, TreeUrl, Url
 from bootforge.site.scalars_system import (
     AbsolutePath,
     BootWord,
@@ -26,7 +26,11 @@ from bootforge.site.scalars_system import (
 class InstallSpec(Model):
     """Where the installer comes from and how it is started."""
 
-    url: Url | None = Field(None, description="The install tree: what holds .treeinfo and images/.")
+    url: TreeUrl | None = Field(
+        None,
+        description="The install tree: what holds .treeinfo and images/. media:NAME is the server's own"
+        " ('bootforge media add').",
+    )
     kernel: BootWord = Field("images/pxeboot/vmlinuz", description="The installer's kernel below the tree.")
     initrd: BootWord = Field("images/pxeboot/initrd.img", description="The installer's initrd below the tree.")
     args: tuple[FactsBootWord, ...] = Field((), description="More kernel arguments for the installer.")
@@ -176,7 +180,9 @@ class RepoUseSpec(Model):
 class RepoSpec(Model):
     """A repository of packages: exactly one of url and mirrorlist."""
 
-    url: Url | None = Field(None, description="What holds repodata/.")
+    url: TreeUrl | None = Field(
+        None, description="What holds repodata/: a URL, or media:NAME/PATH for one that the server has itself."
+    )
     mirrorlist: MirrorUrl | None = Field(None, description="A list of mirrors, instead of the url.")
     gpgkey: SitePath | None = Field(
         None,

@@ -163,7 +163,7 @@ def bootstrap() -> str:
             if file.restart:
                 files[file.path] |= {"notify": [f"restart {file.restart}"]}
         role = {
-            "packages": ["httpd"],
+            "nics": {"lan": {"network": "{site}-lan"}},
             "directories": {path: {} for path in DIRECTORIES},
             "files": files,
             "edits": {

@@ -1,6 +1,6 @@
 """A row of racks that switches on: Bootforge beside the servers that it competes with, in one interleaved run.
 
-    python tests/bench/storm.py [tftp] [--rounds 3] [--only NAME ...] [--workload NAME ...] [--program atftpd=PATH]
+    python tests/bench/storm.py [tftp|http] [--rounds 3] [--only NAME ...] [--workload NAME ...] [--program atftpd=PATH]
 
 As root, with iproute2, ethtool and those of the other servers that are installed (Debian's tftpd-hpa and atftpd
 exclude each other: unpack one with dpkg-deb, and name it with --program). All contestants run at the same time, each
@@ -31,11 +31,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.bench import storm_tftp  # noqa: E402
+from tests.bench import storm_http, storm_tftp  # noqa: E402
 from tests.bench.storm_lab import SYSTEM_PATH, Contestant, Lab, Outcome, Peak, Server, Workload  # noqa: E402
 from tests.support import SMALL, environment  # noqa: E402
 
-HALVES = {"tftp": storm_tftp}
+HALVES = {"tftp": storm_tftp, "http": storm_http}
 BOOTFORGE = (
     f"{sys.executable} -m bootforge serve --site {SMALL} --store sqlite:///{{state}}/store.db --bind {{address}}"
 )

@@ -147,8 +147,18 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         if self._group:
+            self._end_group(self._group)
+
+    def _end_group(self, group: Path) -> None:
+        """Ends what outlived the server, as processes of tftpd-hpa do, and takes the group away."""
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            for pid in (group / "cgroup.procs").read_text().split():
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
             with suppress(OSError):
-                self._group.rmdir()
+                return group.rmdir()
+            time.sleep(0.1)
 
     def tree(self) -> list[int]:
         """The process and all its descendants."""

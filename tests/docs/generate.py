@@ -7,10 +7,10 @@ from typing import get_args
 
 import click
 
-from bootforge.cli import VERBS, cli
 from bootforge.site import arrays, schema, schema_system
 from bootforge.site.kinds import Atomic, Keyed, Kind, Model, Scalar, SetOf, Struct, kind_of_model
 from tests.support import ROOT
+from tests.verbs import commands
 
 _BLOCK = "<!-- generated: {} -->\n"
 _END = "<!-- end -->\n"
@@ -19,9 +19,7 @@ _END = "<!-- end -->\n"
 def verbs() -> str:
     """A section for each verb: usage, what it does, its options."""
     sections = []
-    for name in VERBS:
-        command = cli.get_command(click.Context(cli), name)
-        assert command is not None
+    for name, command in commands().items():
         context = click.Context(command, info_name=f"bootforge {name}")
         usage = " ".join(command.collect_usage_pieces(context))
         paragraphs = cleandoc(command.help or "").split("\n\n")

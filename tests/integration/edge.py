@@ -111,10 +111,27 @@ def http_pids(server: Running) -> tuple[int, int]:
     raise LookupError(f"no HTTP worker below {server.process.pid}")
 
 
+def child_pid(server: Running, name: str) -> int:
+    """A child of the supervisor by its name: front, http or tftp."""
+    found = [pid for pid in children(server.process.pid) if _name(pid) == f"bootforge-{name}"]
+    if len(found) != 1:
+        raise LookupError(f"{len(found)} processes {name} below {server.process.pid}")
+    return found[0]
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def tftp_pid(server: Running) -> int:
-    http = http_pids(server)[0]
-    (child,) = (child for child in children(server.process.pid) if child != http)
-    return child
+    return child_pid(server, "tftp")
+
+
+def front_pid(server: Running) -> int:
+    return child_pid(server, "front")
 
 
 def kill(pid: int) -> None:

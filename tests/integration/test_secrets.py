@@ -18,10 +18,11 @@ import click
 import pytest
 
 import bootforge.cli.site
-from bootforge.cli import VERBS, cli
 from bootforge.serve.http import ROUTES
+from bootforge.serve.media import RULE
 from tests.integration.edge import KEY, SITE, host, mac, name, state_bytes
 from tests.support import ROOT, Running, environment, heed_interrupts, running, write_site
+from tests.verbs import commands
 
 GOOD = {1: "env", 2: "file", 3: "command"}
 BAD = {4: "plain", 5: "open", 6: "fails", 7: "lines"}
@@ -157,7 +158,7 @@ def every_route(scene: Scene) -> None:
                 for path in paths(route.rule, known):
                     fetch(scene, number if right else 0, path, route.method)
     unknown = "/i/nobody.example.com/" + "0" * 32
-    for path in ("/", unknown + "/kickstart", unknown + "/bootstrap", "/i/%00", "/m/x/boot.ipxe"):
+    for path in ("/", unknown + "/kickstart", unknown + "/bootstrap", "/i/%00", "/m/x/boot.ipxe", *MEDIA):
         fetch(scene, 0, path, "GET")
 
 
@@ -187,13 +188,18 @@ def fetch(scene: Scene, number: int, path: str, method: str) -> None:
             scene.outputs[f"{asked} {path} ({len(scene.outputs)})"] = answer
 
 
+MEDIA = tuple(RULE.replace("<path>", path) for path in ("", "t1/.treeinfo", "../key", "..%2fstore.db", "../serve.log"))
+
+
 # Every verb
 
 
-def runs(root: Path) -> dict[str, list[list[str]]]:
+def runs(root: Path, url: str = "") -> dict[str, list[list[str]]]:
     """How each verb is called; ``-v`` and ``--json`` are added where there are such options."""
     everybody = [name(number) for number in HOSTS]
     each = [[one] for one in everybody]
+    tree = root / "tree"
+    write_site(tree, {".treeinfo": "[general]\nfamily = Test\nversion = 9\n", "images/pxeboot/vmlinuz": "kernel" * 100})
     return {
         "init": [[str(root / "starter")]],
         "check": [[], [name(1), "--exhaustive", "--no-cache", "--format", "json"], [name(2), "--format", "github"]],
@@ -216,7 +222,8 @@ def runs(root: Path) -> dict[str, list[list[str]]]:
         "domain": [[name(1)], [name(1), "--for", "xl", "--phase", "install"], [name(2)]],
         "serve": [
             ["--site", str(root / "site"), "--store", "sqlite:////proc/no/store.db"]
-            + ["--bind", "127.0.0.1", "--http-port", "0", "--tftp-port", "0"]
+            + ["--bind", "127.0.0.1", "--http-port", "0", "--tftp-port", "0", "--tftp-single-port"]
+            + ["--media", str(tree), "--nginx", "127.0.0.3"]
         ],
         "arm": [[name(1)], ["web*", "--ttl", "1h", "--why", "a test", "--wipe", "system"]],
         "status": [[], *each],
@@ -235,6 +242,11 @@ def runs(root: Path) -> dict[str, list[list[str]]]:
             [name(1), "--check"],
             [name(1), "--local", "--only", "nothing"],
         ],
+        "media add": [[str(tree), "--name", "t1"], [str(root / "nothing")], [str(tree), "--name", "t2"]],
+        "media list": [[]],
+        "media verify": [[], ["t1"], ["nothing"]],
+        "repo probe": [[f"{url}/media/t1/images/pxeboot/vmlinuz"], [f"{url}/nothing"], ["nothing"]],
+        "media remove": [["t1"], ["t2", "--force"], ["nothing"], ["--unfinished"]],
         "disarm": [[name(2)], ["web*"]],
     }
 
@@ -246,17 +258,17 @@ ELSEWHERE = {("serve", "--help"), ("status", "--watch"), ("events", "--follow")}
 def every_verb(scene: Scene, root: Path) -> None:
     following = [follow(scene, "status", "--watch"), follow(scene, "events", "--follow")]
     used: set[tuple[str, str]] = set()
-    for word, calls in runs(root).items():
-        options = {option for param in cli.get_command(None, word).params for option in param.opts}  # type: ignore[arg-type,union-attr]
+    for word, calls in runs(root, scene.server.http).items():
+        options = {option for param in commands()[word].params for option in param.opts}
         variants = [extra for extra in ([], ["-v"], ["--json"], ["--json", "-v"]) if set(extra) <= options]
         for number, call in enumerate(calls):
             # All variants of a verb's first call, then the longest and the shortest in turn.
             for extra in variants if not number else [variants[-(number % 2)]]:
                 # A server that starts although it must not would take this process with it.
-                done = (scene.server.run if word == "serve" else scene.server.verb)(word, *call, *extra)
+                done = (scene.server.run if word == "serve" else scene.server.verb)(*word.split(), *call, *extra)
                 scene.outputs[f"{word} {' '.join([*call, *extra])}"] = (done.out + done.err).encode()
                 used |= {(word, option) for option in [*call, *extra] if option.startswith("-")}
-                assert done.status in (0, 2, 3, 5 if word == "run" else 0), (word, call, done)
+                assert done.status in (0, 2, 3, 5 if word in ("run", "repo probe") else 0), (word, call, done)
     unused = missing_options(used)
     assert not unused, f"options that no run uses: {unused}"
     for process in following:
@@ -277,12 +289,10 @@ def follow(scene: Scene, *args: str) -> subprocess.Popen[bytes]:
 def missing_options(used: set[tuple[str, str]]) -> list[tuple[str, str]]:
     """The options of all verbs that were not used, under any of their names."""
     missing = []
-    for word in VERBS:
-        command = cli.get_command(click.Context(cli), word)
-        assert command is not None
+    for word, command in commands().items():
         for param in command.params:
             names = {(word, option) for option in param.opts}
-            by_variable = param.name in ("site", "store") and word != "serve"
+            by_variable = param.name in ("site", "store", "media") and word != "serve"
             if isinstance(param, click.Option) and not by_variable and not names & (used | ELSEWHERE):
                 missing.append((word, max(param.opts, key=len)))
     return missing
@@ -292,7 +302,7 @@ def missing_options(used: set[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def test_every_verb_is_run(tmp_path: Path) -> None:
-    assert set(runs(tmp_path)) == set(VERBS)
+    assert set(runs(tmp_path)) == set(commands())
 
 
 def test_an_armed_host_has_its_secret_and_nobody_elses(scene: Scene) -> None:

@@ -264,7 +264,8 @@ def test_what_is_left_of_other_settings_stays(shell: list[str], tmp_path: Path) 
         (7, "etc/cron.d/theirs", "y\n"),
         (3, "etc/default/grub", 'GRUB_TIMEOUT=5\nGRUB_CMDLINE_LINUX="rhgb elevator=none a.b=1:2 nosmt"\n'
                                 'GRUB_X="true"\n'),
-        (1, "etc/sysctl.conf", "# theirs\nkernel.sysrq = 0\n# Begin of what Bootforge wrote\nkernel.panic = 10\n"
+        (1, "etc/sysctl.conf", "# theirs\nkernel.sysrq = 0\n# Begin of what Bootforge wrote\n"
+                               "kernel/core_pattern = |/bin/x 'a' \"$b\" `c` %p \\n -é\nkernel.panic = 10\n"
                                "# End of what Bootforge wrote\n"),
     ):  # fmt: skip
         at = tmp_path / f"{case}{name.replace('/', '-')}"

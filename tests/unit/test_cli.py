@@ -19,11 +19,12 @@ from pathlib import Path
 import click
 import pytest
 
-from bootforge.cli import SUMMARIES, VERBS, artifacts, cli
+from bootforge.cli import SUMMARIES, VERBS, artifacts
 from bootforge.errors import Exit
 from tests.bench.fleet_site import write_fleet
 from tests.sites import site_with
 from tests.support import ROOT, SMALL, Done, bootforge, environment, heed_interrupts, verb, write_site
+from tests.verbs import commands
 
 WEB, DB, APP = "web01.prod.den.example.com", "db01.prod.den.example.com", "app01.qa.den.example.com"
 HEAVY = ("pydantic", "yaml", "jinja2", "flask", "sqlalchemy", "pykickstart", "rich", "gunicorn", "alembic")
@@ -181,11 +182,11 @@ def test_the_table_of_codes_is_told_in_the_help() -> None:
 # Help
 
 
-@pytest.mark.parametrize("word", VERBS)
+@pytest.mark.parametrize("word", commands())
 def test_help_tells_every_option(word: str) -> None:
-    command = cli.get_command(click.Context(cli), word)
-    assert command is not None and command.help
-    done = run(word, "--help")
+    command = commands()[word]
+    assert command.help
+    done = run(*word.split(), "--help")
     assert (done.status, done.err) == (0, "")
     shown = " ".join(done.out.split())
     for param in command.params:
@@ -206,13 +207,23 @@ def test_every_verb_is_what_it_says() -> None:
         command = getattr(importlib.import_module(f"bootforge.cli.{module}"), function)
         assert command.name == word
         assert re.search(rf"^  {word} +{re.escape(SUMMARIES[word])}$", shown, re.M)
+    for word, command in commands().items():
         options = {option for param in command.params for option in param.opts}
         assert "--verbose" in options
-        assert "--site" in options or word in ("init", "schema")
+        assert "--site" in options or word in NEED_NO_SITE
+
+
+NEED_NO_SITE = ("init", "schema", "media add", "media list", "media verify", "repo probe")
 
 
 def test_help_and_version_import_nothing_heavy() -> None:
-    calls = [["--help"], ["--version"], [], ["nonsense"], *([word, "--help"] for word in VERBS)]
+    calls = [
+        ["--help"],
+        ["--version"],
+        [],
+        ["nonsense"],
+        *([*word.split(), "--help"] for word in [*VERBS, *commands()]),
+    ]
     code = f"""
 import sys
 from bootforge.cli import main

@@ -1,140 +1,198 @@
-"""Ranges in names and values: what they stand for, and what of them is refused where."""
+"""Ranges and conditions: what a file of a hundred bytes is answered with."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from email import message_from_bytes, policy
+from email.utils import formatdate
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bootforge.resolve import Resolver
-from bootforge.site.load import Site, load_site
-from bootforge.site.ranges import MOST, RangeError, names, values
-from tests.sites import site_with
-from tests.support import verb
+from bootforge.serve.ranges import MOST, Reply, Span, Version, reply
 
-
-def test_a_name_without_a_range_is_one() -> None:
-    assert names("web01.example.com") == ("web01.example.com",)
-
-
-def test_a_range_keeps_its_width() -> None:
-    found = names("web[098-101].example.com")
-    assert found == ("web098.example.com", "web099.example.com", "web100.example.com", "web101.example.com")
-    assert names("web[1-3].example.com")[1] == "web2.example.com"
-    assert len(names(f"web[00001-{MOST}].x.org")) == MOST
+CONTENT = bytes(range(100))
+CHANGED = 1_700_000_000
+FILE = Version(100, CHANGED, '"now"')
+NOW = CHANGED + 1000.0
+DATE = formatdate(CHANGED, usegmt=True)
+OLDER, LATER = formatdate(CHANGED - 1, usegmt=True), formatdate(CHANGED + 1, usegmt=True)
 
 
-@pytest.mark.parametrize(
-    "text,at,words",
-    [
-        ("web[02-01].x.org", 3, "write [01-02]"),
-        ("web[1-10].x.org", 3, "write [01-10]"),
-        ("web[00000-10000].x.org", 3, "10001 hosts"),
-        ("web[1-2].[1-2].org", 9, "second range"),
-        ("web[a-b].x.org", 3, "not a range"),
-        ("web[1-2.x.org", 3, "stands alone"),
-        ("web1-2].x.org", 6, "stands alone"),
-        ("web[].x.org", 3, "not a range"),
-        ("web[[1-2]].x.org", 3, "stands alone"),
-        ("web[-1].x.org", 3, "not a range"),
-        ("web[" + "1" * 5000 + "-2].x.org", 3, "not a range"),
-    ],
-)
-def test_a_wrong_range_is_told_at_its_bracket(text: str, at: int, words: str) -> None:
-    with pytest.raises(RangeError) as caught:
-        names(text)
-    assert caught.value.at == at and words in f"{caught.value}; {caught.value.hint}"
+def asked(**headers: str) -> Reply:
+    return reply({key.replace("_", "-"): value for key, value in headers.items()}, FILE, NOW)
 
 
-@pytest.mark.parametrize(
-    "text,count,hexadecimal,found",
-    [
-        ("10.2.1.7", 3, False, None),
-        ("[::1]", 3, False, None),
-        ("10.2.1.[9-11]", 3, False, ("10.2.1.9", "10.2.1.10", "10.2.1.11")),
-        ("S[09-11]", 3, False, ("S09", "S10", "S11")),
-        ("[10.2.0.255-10.2.1.1]", 3, False, ("10.2.0.255", "10.2.1.0", "10.2.1.1")),
-        ("ip=[10.2.0.1-10.2.0.2]:eth[0-1]", 2, False, ("ip=10.2.0.1:eth0", "ip=10.2.0.2:eth1")),
-        ("52:54:00:00:00:[09-0b]", 3, True, ("52:54:00:00:00:09", "52:54:00:00:00:0a", "52:54:00:00:00:0b")),
-        ("52:54:00:00:[00:fe-01:00]", 3, True, ("52:54:00:00:00:fe", "52:54:00:00:00:ff", "52:54:00:00:01:00")),
-        ("52-54-00-00-00-[08-09]", 2, True, ("52-54-00-00-00-08", "52-54-00-00-00-09")),
-    ],
-)
-def test_a_value_for_each_host(text: str, count: int, hexadecimal: bool, found: tuple[str, ...] | None) -> None:
-    assert values(text, count, hexadecimal) == found
-
-
-@pytest.mark.parametrize(
-    "text,count,hexadecimal,words",
-    [
-        ("10.2.1.[1-3]", 4, False, "write [1-4]"),
-        ("10.2.1.[1-250]", 400, False, "write [10.2.1.1-10.2.2.144]"),
-        ("[10.2.1.1-10.2.1.9]", 4, False, "write [10.2.1.1-10.2.1.4]"),
-        ("[10.2.1.1-10.2.1.9]", 400, False, "write [10.2.1.1-10.2.2.144]"),
-        ("52:54:00:00:00:[01-fa]", 4, True, "write [01-04]"),
-        ("52:54:00:00:00:[1-fa]", 250, True, "different length"),
-        ("52:54:00:00:[0:01-00:2]", 2, True, "different length"),
-        ("52:54:00:00:00:[01-fa]", 400, True, "begin an octet earlier"),
-        ("S[01-50]", 400, False, "write [001-400]"),
-        ("S[01-50]", 60, False, "write [01-60]"),
-        ("S[001-050]", 1200, False, "write [0001-1200]"),
-        ("S[1-010]", 10, False, "different length"),
-        ("S[3-1]", 3, False, "write [1-3]"),
-        ("[A1-A3]", 3, False, "not a range"),
-        ("S[" + "1" * 5000 + "-2]", 3, False, "not a range"),
-        ("[255.255.255.254-255.255.255.255]", 3, False, "equally long"),
-        ("300.1.1.[1-2]", 400, False, "equally long"),
-        ("52:54:00:00:00:[0g-0h]", 2, True, "not a range"),
-    ],
-)
-def test_a_wrong_range_of_values(text: str, count: int, hexadecimal: bool, words: str) -> None:
-    with pytest.raises(RangeError) as caught:
-        values(text, count, hexadecimal)
-    assert caught.value.at == text.index("[") and words in f"{caught.value}; {caught.value.hint}"
-
-
-RANGE = """\
-web[011-410].prod.den.example.com:
-  serial: QAZ[0001-0400]
-  aliases: ["www[001-400].example.com"]
-  ntp: [10.2.0.5, "ntp[1-400].example.com"]
-  kernel_args: [quiet]
-  nics:
-    lan: {mac: "52:54:00:00:[00:01-01:90]", address: [10.2.1.1-10.2.2.144]}
-"""
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return load_site(site_with(tmp_path, {"hosts/many.yaml": RANGE}))
-
-
-def test_every_host_of_a_range_has_its_own_values(site: Site) -> None:
-    assert len(site.hosts) == 403
-    spec = Resolver(site).resolve("web410.prod.den.example.com").spec
-    assert (spec.serial, spec.ntp) == ("QAZ0400", ("10.2.0.5", "ntp400.example.com"))
-    assert [alias.text for alias in spec.aliases] == ["www400.example.com"]
-    nic = spec.nics["lan"]
-    assert (str(nic.mac), str(nic.address)) == ("52:54:00:00:01:90", "10.2.2.144")
-
-
-def test_the_hosts_of_a_range_share_what_they_share(site: Site) -> None:
-    """One line is one place, one layer name, and one assertion in memory."""
-    first, last = (site.hosts[f"web{number}.prod.den.example.com"] for number in ("011", "410"))
-    assert first.origin == last.origin and first.name == last.name == "host web[011-410].prod.den.example.com"
-    assert first.says["kernel_args",] is last.says["kernel_args",] and first.keys is last.keys
-    assert first.says["serial",].origin == last.says["serial",].origin
-
-
-def test_explain_names_the_line_of_the_range(site: Site) -> None:
-    done = verb("explain", "web012.prod.den.example.com", "nics.lan.mac", "--site", site.root)
-    assert done.out == (
-        "nics.lan.mac: 52:54:00:00:00:02    hosts/many.yaml:7:16  host web[011-410].prod.den.example.com\n"
+def body(answer: Reply) -> bytes:
+    made = b"".join(
+        one if isinstance(one, bytes) else CONTENT[one.start : one.start + one.length] for one in answer.body
     )
+    if answer.status != 304:
+        assert dict(answer.headers)["Content-Length"] == str(len(made))
+    return made
 
 
-def test_a_bracket_elsewhere_is_a_bracket(tmp_path: Path) -> None:
-    """Only the entry of a range has ranges in its values."""
-    files = {"hosts/more.yaml": "web05.prod.den.example.com:\n  labels: {rack: '[1-2]'}\n  serial: '[1-400]'\n"}
-    spec = Resolver(load_site(site_with(tmp_path, files))).resolve("web05.prod.den.example.com").spec
-    assert (spec.labels, spec.serial) == ({"rack": "[1-2]"}, "[1-400]")
+@pytest.mark.parametrize(
+    "asked_for,start,end",
+    [
+        ("bytes=0-0", 0, 0),
+        ("bytes=0-9", 0, 9),
+        ("bytes=10-", 10, 99),
+        ("bytes=-10", 90, 99),
+        ("bytes=-1000", 0, 99),
+        ("bytes=90-1000", 90, 99),
+        ("bytes=99-99", 99, 99),
+        ("BYTES=0-9", 0, 9),
+        ("bytes= 0-9 ", 0, 9),
+        ("bytes=0-9,", 0, 9),
+        ("bytes=200-300,0-9", 0, 9),
+    ],
+)
+def test_one_range(asked_for: str, start: int, end: int) -> None:
+    answer = asked(range=asked_for)
+    assert answer.status == 206 and body(answer) == CONTENT[start : end + 1]
+    assert dict(answer.headers)["Content-Range"] == f"bytes {start}-{end}/100"
+
+
+@pytest.mark.parametrize(
+    "asked_for",
+    [
+        "",
+        "bytes",
+        "bytes=",
+        "bytes=abc",
+        "bytes=9-0",
+        "bytes=-",
+        "bytes=--1",
+        "bytes=0-9,x",
+        "bytes=0-9;10-19",
+        "bytes=0x0-9",
+        "bytes=+0-9",
+        "bytes=\u0660-9",
+        "lines=0-9",
+        "bytes=0-" + "9" * 40,
+        "0-9",
+    ],
+)
+def test_what_makes_no_sense_is_ignored(asked_for: str) -> None:
+    answer = asked(range=asked_for)
+    assert answer.status == 200 and body(answer) == CONTENT
+
+
+@pytest.mark.parametrize("asked_for", ["bytes=100-", "bytes=100-200", "bytes=-0", "bytes=100-,200-300"])
+def test_what_cannot_be(asked_for: str) -> None:
+    answer = asked(range=asked_for)
+    assert answer.status == 416 and dict(answer.headers)["Content-Range"] == "bytes */100" and not answer.body
+    empty = reply({"range": asked_for}, Version(0, CHANGED, '"x"'), NOW)
+    assert empty.status == 416 and dict(empty.headers)["Content-Range"] == "bytes */0"
+
+
+def parts(answer: Reply) -> list[tuple[str, bytes]]:
+    """Read by the standard library's parser of MIME."""
+    kind = dict(answer.headers)["Content-Type"]
+    assert kind.startswith("multipart/byteranges; boundary=") and '"' not in kind
+    message = message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body(answer), policy=policy.HTTP)
+    read = [(str(one["Content-Range"]), one.get_payload(decode=True)) for one in message.iter_parts()]
+    return [(where, content) for where, content in read if isinstance(content, bytes)]
+
+
+def test_several_ranges() -> None:
+    answer = asked(range="bytes=0-9, 32-40,-5, 300-")
+    assert answer.status == 206
+    assert parts(answer) == [
+        ("bytes 0-9/100", CONTENT[:10]),
+        ("bytes 32-40/100", CONTENT[32:41]),
+        ("bytes 95-99/100", CONTENT[95:]),
+    ]
+
+
+@pytest.mark.parametrize("count", [100, 256, 300, MOST])
+def test_many_ranges(count: int) -> None:
+    content = bytes(32 + n % 90 for n in range(10_000))
+    answer = reply({"range": "bytes=" + ",".join(f"{n * 10}-{n * 10 + 4}" for n in range(count))}, big(), NOW)
+    assert answer.status == 206
+    spans = [one for one in answer.body if isinstance(one, Span)]
+    assert [content[one.start : one.start + one.length] for one in spans] == [
+        content[n * 10 : n * 10 + 5] for n in range(count)
+    ]
+
+
+def big() -> Version:
+    return Version(10_000, CHANGED, '"big"')
+
+
+def test_ranges_that_come_to_more_than_the_file_get_the_file() -> None:
+    for text in (",".join(["0-"] * 300), ",".join(["0-9990"] * 2), ",".join(f"{n}-" for n in range(300))):
+        answer = reply({"range": f"bytes={text}"}, big(), NOW)
+        assert answer.status == 200 and answer.body == (Span(0, 10_000),)
+    too_many = ",".join(f"{n * 10}-{n * 10}" for n in range(MOST + 1))
+    assert reply({"range": f"bytes={too_many}"}, big(), NOW).status == 200
+
+
+@pytest.mark.parametrize(
+    "condition,status",
+    [
+        ('"now"', 206),
+        ('"old"', 200),
+        ('W/"now"', 200),
+        (DATE, 206),
+        (OLDER, 200),
+        (LATER, 200),
+        ("nonsense", 200),
+        ("", 200),
+        ('"now", "old"', 200),
+    ],
+)
+def test_if_range(condition: str, status: int) -> None:
+    answer = asked(range="bytes=50-", if_range=condition)
+    assert answer.status == status and body(answer) == (CONTENT[50:] if status == 206 else CONTENT)
+    assert asked(range="bytes=200-", if_range='"old"').status == 200, "a version that is gone cannot be asked beyond"
+
+
+@pytest.mark.parametrize(
+    "headers,status",
+    [
+        ({"if_none_match": '"now"'}, 304),
+        ({"if_none_match": 'W/"now", "x"'}, 304),
+        ({"if_none_match": "*"}, 304),
+        ({"if_none_match": '"old"'}, 200),
+        ({"if_none_match": '"old"', "if_modified_since": DATE}, 200),
+        ({"if_modified_since": DATE}, 304),
+        ({"if_modified_since": LATER}, 304),
+        ({"if_modified_since": OLDER}, 200),
+        ({"if_modified_since": formatdate(NOW + 10, usegmt=True)}, 200),
+        ({"if_modified_since": "Thu, 99 Foo 1970 99:99:99 GMT"}, 200),
+        ({"if_modified_since": "\0"}, 200),
+        ({"if_none_match": '"now"', "range": "bytes=0-9"}, 304),
+        ({"if_match": '"now"'}, 200),
+        ({"if_match": "*"}, 200),
+        ({"if_match": '"old"'}, 412),
+        ({"if_match": 'W/"now"'}, 412),
+        ({"if_unmodified_since": DATE}, 200),
+        ({"if_unmodified_since": OLDER}, 412),
+    ],
+)
+def test_conditions(headers: dict[str, str], status: int) -> None:
+    answer = asked(**headers)
+    assert answer.status == status
+    if status == 304:
+        assert not answer.body and dict(answer.headers)["ETag"] == '"now"'
+
+
+@given(
+    st.dictionaries(st.sampled_from(["range", "if-range", "if-none-match", "if-modified-since", "if-match"]), st.text())
+)
+def test_whatever_is_asked_there_is_an_answer(headers: dict[str, str]) -> None:
+    answer = reply(headers, FILE, NOW)
+    assert answer.status in (200, 206, 304, 412, 416)
+    body(answer)
+
+
+@given(st.lists(st.tuples(st.integers(0, 130), st.integers(0, 130)), min_size=1, max_size=8))
+def test_every_part_is_of_the_file_and_not_more_than_the_file(ranges: list[tuple[int, int]]) -> None:
+    answer = asked(range="bytes=" + ",".join(f"{a}-{b}" for a, b in ranges))
+    sent = sum(one.length for one in answer.body if isinstance(one, Span))
+    assert sent <= 100
+    if answer.status == 206:
+        spans = [(one.start, one.start + one.length) for one in answer.body if isinstance(one, Span)]
+        assert spans == [(a, min(b + 1, 100)) for a, b in ranges if a < 100]

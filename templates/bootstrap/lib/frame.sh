@@ -160,7 +160,7 @@ bf_tell() {
     failed) bf_failed=$((bf_failed + 1)) ;;
     esac
     case $4 in
-    *"$bf_tab"* | *"$bf_newline"*) bf_said=$(printf %s "$4" | tr '\t\n' '  ') ;;
+    *[[:cntrl:]]*) bf_said=$(printf %s "$4" | tr '\001-\037\177' ' ') ;;
     *) bf_said=$4 ;;
     esac
     bf_say "$1$bf_tab$2$bf_tab$3$bf_tab$bf_said"

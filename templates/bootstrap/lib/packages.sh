@@ -75,7 +75,7 @@ bf_module() {
         return
     fi
     bf_change "$1:$2" || return 0
-    bf_answer=$(bf_within 600 env LC_ALL=C dnf -y module enable "$1:$2" 2>&1) || bf_because "$1:$2"
+    bf_ask 600 dnf -y module enable "$1:$2" || bf_because "$1:$2"
 }
 
 # bf_packages TOOL DIGEST PRESENT LATEST ABSENT: those packages are there, at the newest that the repositories offer, or not
@@ -85,7 +85,7 @@ bf_packages() {
     bf_tool=$1 bf_digest=$2 bf_present="$3 $4" bf_newest=$4 bf_unwanted=$5
     bf_look='' bf_old=''
     if [ -n "$bf_newest" ]; then
-        [ -z "$bf_only" ] && [ -n "$(find "$bf_state/ok/latest" -mmin -1440 2>/dev/null)" ] || bf_look=1
+        [ -z "$bf_only" ] && [ -n "$(find "$bf_state/ok/latest" -mmin -1440 2>/dev/null)" ] && bf_past latest || bf_look=1
     fi
     if [ -z "$bf_look$bf_only" ] && bf_settled; then return 0; fi
     bf_installed || return 1
@@ -112,7 +112,7 @@ bf_packages() {
 # second counts as newer, because not every shell sees fractions.
 bf_settled() {
     { read -r bf_line <"$bf_state/ok/packages"; } 2>/dev/null || return 1
-    [ "$bf_line" = "$bf_digest" ] || return 1
+    [ "$bf_line" = "$bf_digest" ] && bf_past packages || return 1
     bf_seen=
     for bf_one in var/lib/rpm usr/lib/sysimage/rpm; do
         for bf_db in Packages rpmdb.sqlite rpmdb.sqlite-wal; do
@@ -124,6 +124,13 @@ bf_settled() {
         done
     done
     [ -n "$bf_seen" ]
+}
+
+# bf_past NAME: whether ok/NAME is of a time that has been: a clock that was set back would have it newer than whatever
+# happens for a long time. Files of /proc are of the time at which they are first looked at.
+bf_past() {
+    # shellcheck disable=SC3013 # every shell that we run under has it
+    [ ! "$bf_state/ok/$1" -nt "/proc/$$/stat" ]
 }
 
 # bf_installed: sets bf_missing and bf_surplus by what rpm says now. A name that no package has may be what one provides.
@@ -188,7 +195,7 @@ bf_outdated() {
     done
     [ -n "$bf_have" ] || return 0
     # shellcheck disable=SC2086
-    bf_answer=$(bf_within 600 env LC_ALL=C "$bf_tool" -q ${bf_dry:+-C} check-update $bf_have 2>&1)
+    bf_ask 600 "$bf_tool" -q ${bf_dry:+-C} check-update $bf_have
     case $?:$bf_dry in
     0:*) return 0 ;;
     100:*) ;;
@@ -280,19 +287,27 @@ bf_transaction() {
         return
     fi
     # shellcheck disable=SC2086
-    bf_answer=$(bf_within 1800 env LC_ALL=C "$bf_tool" -y $bf_options "$@" 2>&1) || bf_because "$bf_tool $1"
+    bf_ask 1800 "$bf_tool" -y $bf_options "$@" || bf_because "$bf_tool $1"
 }
 
 # bf_shell LAST: bf_lines and LAST for the tool's shell; sets bf_answer.
 bf_shell() {
     # shellcheck disable=SC2086
-    bf_answer=$(
-        bf_within 1800 env LC_ALL=C "$bf_tool" $bf_options shell /proc/self/fd/0 2>&1 <<EOS
+    bf_ask 1800 "$bf_tool" $bf_options shell /proc/self/fd/0 <<EOS
 $bf_lines
 $1
 exit
 EOS
-    )
+}
+
+# bf_ask SECONDS COMMAND...: sets bf_answer to what COMMAND says.
+bf_ask() {
+    bf_seconds=$1
+    shift
+    bf_hear bf_within "$bf_seconds" env LC_ALL=C "$@"
+    set -- "$?"
+    bf_answer=$bf_said
+    return "$1"
 }
 
 # bf_because WHAT: fails with those lines of bf_answer that say why; without such, with the last.

@@ -31,11 +31,17 @@ bf_act() {
 }
 
 # bf_hear COMMAND...: sets bf_said to what COMMAND says. What it leaves running, as a daemon that an init script starts,
-# may keep its output open for ever: a line of our own is the end, and nobody waits for another.
+# may keep its output open for ever: a line of our own is the end, and nobody waits for another, as some sed and awk
+# would. An interrupt from the terminal, to which what is started with & is deaf, waits for COMMAND: else the lock would
+# be gone before it.
 bf_hear() {
     bf_said=$(
+        trap '' INT
         # By exec: what a redirected function had, its shell would keep, and we would wait for that.
-        (exec 2>&1 3>&- && "$@"; echo "${bf_newline}bf-ended $?") | sed '/^bf-ended [0-9]*$/q'
+        (exec 2>&1 3>&- && "$@"; echo "${bf_newline}bf-ended $?") | while IFS= read -r bf_line; do
+            printf '%s\n' "$bf_line"
+            case $bf_line in "bf-ended "*) break ;; esac
+        done
     )
     set -- "${bf_said##*"$bf_newline"bf-ended }"
     bf_said=${bf_said%"$bf_newline"bf-ended *}
@@ -85,17 +91,39 @@ bf_put() {
         bf_fail "$1 is a directory"
         return
     fi
+    bf_straight "$1" || return
     [ -z "$bf_diff" ] || [ -n "$bf_same" ] || bf_show "$1"
     bf_change "$1${bf_same:+ (mode, owner)}" || return 0
     bf_new=${bf_path%/*}/.${bf_path##*/}.bf-new
     if mkdir -p "${bf_path%/*}/" && bf_backup "$bf_path" "$1" && rm -f "$bf_new" &&
-        (umask 077 && printf %s "$bf_content" >"$bf_new") && chown "$bf_owner" "$bf_new" &&
-        chmod "$bf_mode" "$bf_new" && bf_label "$bf_path" "$bf_new" && bf_replace "$bf_new" "$bf_path"; then
+        (umask 077 && set -C && bf_fill 5>"$bf_new") && bf_replace "$bf_new" "$bf_path"; then
         return 0
     fi
     rm -f "$bf_new"
     bf_fail "$1 could not be written"
 } 2>/dev/null
+
+# bf_fill 5>NEW: bf_content, owner, mode and label go into the new file by its descriptor. Whoever owns the directory
+# may put another in the place of the name at any time: one that was there is not opened (set -C), and a device or FIFO
+# that is opened nevertheless is no empty file of root's, 8180 in stat's raw mode.
+bf_fill() {
+    [ "$(stat -L -c '%f %s %h %u' /proc/self/fd/5)" = '8180 0 1 0' ] && printf %s "$bf_content" >&5 &&
+        chown "$bf_owner" /proc/self/fd/5 && chmod "$bf_mode" /proc/self/fd/5 && bf_label "$bf_path" /proc/self/fd/5
+}
+
+# bf_straight PATH: fails when a link on the way to bf_path is not root's: its owner would have root write elsewhere.
+bf_straight() {
+    bf_rest=${bf_path#/} bf_at=
+    while :; do
+        case $bf_rest in
+        */*) ;;
+        *) return 0 ;;
+        esac
+        bf_at=$bf_at/${bf_rest%%/*} bf_rest=${bf_rest#*/}
+        [ ! -L "$bf_at" ] || [ "$(stat -c %u "$bf_at")" = 0 ] || break
+    done
+    bf_fail "$1: on the way there ${bf_at#"${BF_ROOT-}"} is a link that is not root's"
+}
 
 # bf_replace NEW PATH: mv(1) would put NEW into the directory that a link leads to.
 bf_replace() {
@@ -129,6 +157,9 @@ bf_backup() {
         *) break ;;
         esac
     done
+    while [ "${#bf_kept}" -gt 250 ]; do
+        bf_kept=${bf_kept#????????}
+    done
     bf_kept=$bf_state/backup/$bf_kept
     [ ! -e "$bf_kept.2" ] || mv -f "$bf_kept.2" "$bf_kept.3" || return 1
     [ ! -e "$bf_kept.1" ] || mv -f "$bf_kept.1" "$bf_kept.2" || return 1
@@ -152,8 +183,13 @@ bf_directory() {
         fi
         [ "$(stat -c '%a %U:%G' "$bf_path")" != "$2 $3" ] || return 0
     fi
+    bf_straight "$1" || return
     bf_change "$1" || return 0
-    if mkdir -p "$bf_path" && chown "$3" "$bf_path" && chmod "$2" "$bf_path" && bf_label "$bf_path" "$bf_path"; then
+    # From inside: no link that takes its place meanwhile is followed.
+    if mkdir -p "$bf_path" && (
+        cd -P "$bf_path" && [ ! -L "$bf_path" ] && [ "$(stat -c '%d %i' "$bf_path")" = "$(stat -c '%d %i' .)" ] &&
+            chown "$3" . && chmod "$2" . && bf_label "$bf_path" .
+    ); then
         return 0
     fi
     bf_fail "$1 could not be made"
@@ -167,6 +203,7 @@ bf_link() {
         bf_fail "$1 is a directory"
         return
     fi
+    bf_straight "$1" || return
     bf_change "$1" || return 0
     bf_new=${bf_path%/*}/.${bf_path##*/}.bf-new
     if mkdir -p "${bf_path%/*}/" && bf_backup "$bf_path" "$1" && rm -f "$bf_new" && ln -s "$2" "$bf_new" &&
@@ -181,6 +218,7 @@ bf_link() {
 bf_absent() {
     bf_path=${BF_ROOT-}$1
     [ -e "$bf_path" ] || [ -L "$bf_path" ] || return 0
+    bf_straight "$1" || return
     bf_change "$1 (removed)" || return 0
     if [ -d "$bf_path" ] && [ ! -L "$bf_path" ]; then
         rmdir "$bf_path" || bf_fail "$1 is a directory that is not empty"

@@ -6,7 +6,7 @@ bf_open_state() {
     if [ ! -d "$bf_state/pending" ] || [ ! -d "$bf_state/backup" ] || [ ! -d "$bf_state/ok" ]; then
         (umask 077 && mkdir -p "$bf_state/pending" "$bf_state/backup" "$bf_state/ok") || exit 5
     fi
-    bf_lock || exit 75
+    bf_lock || exit "$bf_ended"
     trap bf_unlock EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
@@ -79,6 +79,7 @@ bf_lock() {
         bf_process "${bf_holder%% *}"
         if [ "$bf_known" = "$bf_holder" ]; then
             echo "bootstrap: locked by the process ${bf_holder%% *}, which is at it already" >&2
+            bf_ended=75
             return 1
         fi
         bf_stale=$bf_state/lock.$$
@@ -89,6 +90,7 @@ bf_lock() {
         [ "$bf_moved" = "$bf_holder" ] || ln -s "$bf_moved" "$bf_state/lock" 2>/dev/null
     done
     echo "bootstrap: $bf_state/lock cannot be made" >&2
+    bf_ended=5
     return 1
 }
 

@@ -27,12 +27,6 @@
 
 # bootstrap/lib/network.sh
 
-# bootstrap/lib/iscsi.sh
-
-# bootstrap/lib/sessions.sh
-
-# bootstrap/lib/volumes.sh
-
 # bootstrap/lib/system.sh
 
 # bootstrap/lib/security.sh
@@ -43,7 +37,7 @@
 
 bf_describe() {
     bf_host=web10.prod.den.example.com bf_init=systemd
-    bf_plan=a9b21e13a8a04e50fba9092228c23bf021a0a768f8d7719652739f0e68001263 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=53efd5c6fcfe3663e4c7be938f2e3bf0b322d98898b6643e0d1ec57da16955d9 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -55,6 +49,7 @@ bf_whole_files() {
         2f895662144bb8dfb1f7025d6b3e2ed635618f10c7edd52cb0185fea140d5cd8 81a4 root:root /etc/pki/ca-trust/source/anchors/bootforge-ca-215f6f4d.pem \
         085adf924833d0e37f30b9fefe70d8e232bc78d2fc44b7d7eaec37565d739af0 81a4 root:root /etc/pki/rpm-gpg/RPM-GPG-KEY-bootforge-site \
         83f99ee088a0b0e18328259d39edc99e0ba7f190903c10f77f8ac191045cee6b 81a4 root:root /etc/yum.repos.d/bootforge-site.repo \
+        - 45fd root:root /srv/app \
         23968b36324c5474d1494e66dd13c87860321b4aaec995151d6f7a649904e352 81a4 root:root /etc/motd \
         c15a9ab05547b70fb759bd016eefac30c070c01c8d2d3a9060afa05ec92cebc7 8120 root:root /etc/sudoers.d/bootforge-alice \
         15ebeae7776ce6a25c019ced9d9919c390c80b6b06963603267728f1c2c6de08 81a4 root:root /etc/modules-load.d/bootforge.conf \
@@ -214,7 +209,7 @@ BF_83f99ee088a0b0e1
         bf_packages dnf 1e6982356d1d2e52 httpd openssl telnet
         bf_end $?
     fi
-    if bf_step directories:/srv/app 'install boot run' '' '' ''; then
+    if bf_step directories:/srv/app 'install boot run' whole '' ''; then
         bf_directory /srv/app 2775 root:root
         bf_end $?
     fi
@@ -379,7 +374,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com a9b21e13a8a04e50fba9092228c23bf021a0a768f8d7719652739f0e68001263 14205d68a16f6385873770d939b700c5de8541fc06ba9f04f5f0969359a09bca
+        bf_stamp web10.prod.den.example.com 53efd5c6fcfe3663e4c7be938f2e3bf0b322d98898b6643e0d1ec57da16955d9 57d6ae62b9fa62855ac8d77433b641860d413a67bcb24fb7c1420e8e05baae6d
         bf_end $?
     fi
 }

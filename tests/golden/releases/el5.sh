@@ -27,12 +27,6 @@
 
 # bootstrap/lib/network.sh
 
-# bootstrap/lib/iscsi.sh
-
-# bootstrap/lib/sessions.sh
-
-# bootstrap/lib/volumes.sh
-
 # bootstrap/lib/system.sh
 
 # bootstrap/lib/security.sh
@@ -43,7 +37,7 @@
 
 bf_describe() {
     bf_host=web05.prod.den.example.com bf_init=sysv
-    bf_plan=f4d5cf220aab726a5b46ac1fbc530a59ada2a6a4a9e7c54c6e7ca7b8d6cefbce bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=ea42132fb5b25f3c07da8fbc69cc54c5e02abd6a8129fc801aeabc7181cd28a4 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -53,6 +47,7 @@ bf_whole_files() {
         a596ac7a4c8a341bc9d46de458e52b3e5a34d6fdecf9b7151d0ece6ed73932d0 81a4 root:root /etc/resolv.conf \
         085adf924833d0e37f30b9fefe70d8e232bc78d2fc44b7d7eaec37565d739af0 81a4 root:root /etc/pki/rpm-gpg/RPM-GPG-KEY-bootforge-site \
         b0127e144595cf584863db059a45f6c86eabf1986e6f8572541cc9de7a673369 81a4 root:root /etc/yum.repos.d/bootforge-site.repo \
+        - 45fd root:root /srv/app \
         23968b36324c5474d1494e66dd13c87860321b4aaec995151d6f7a649904e352 81a4 root:root /etc/motd \
         c15a9ab05547b70fb759bd016eefac30c070c01c8d2d3a9060afa05ec92cebc7 8120 root:root /etc/sudoers.d/bootforge-alice \
         32ae802451b9ea58e5e5741f93de308a59ae395aa924b149d2277302a5a53eea 81ed root:root /etc/sysconfig/modules/bootforge.modules \
@@ -201,7 +196,7 @@ BF_b0127e144595cf58
         bf_packages yum 08acffbae71ee727 httpd openssl telnet
         bf_end $?
     fi
-    if bf_step directories:/srv/app 'install boot run' '' '' ''; then
+    if bf_step directories:/srv/app 'install boot run' whole '' ''; then
         bf_directory /srv/app 2775 root:root
         bf_end $?
     fi
@@ -393,7 +388,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com f4d5cf220aab726a5b46ac1fbc530a59ada2a6a4a9e7c54c6e7ca7b8d6cefbce 14205d68a16f6385873770d939b700c5de8541fc06ba9f04f5f0969359a09bca
+        bf_stamp web05.prod.den.example.com ea42132fb5b25f3c07da8fbc69cc54c5e02abd6a8129fc801aeabc7181cd28a4 57d6ae62b9fa62855ac8d77433b641860d413a67bcb24fb7c1420e8e05baae6d
         bf_end $?
     fi
 }

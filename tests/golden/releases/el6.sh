@@ -27,12 +27,6 @@
 
 # bootstrap/lib/network.sh
 
-# bootstrap/lib/iscsi.sh
-
-# bootstrap/lib/sessions.sh
-
-# bootstrap/lib/volumes.sh
-
 # bootstrap/lib/system.sh
 
 # bootstrap/lib/security.sh
@@ -43,7 +37,7 @@
 
 bf_describe() {
     bf_host=web06.prod.den.example.com bf_init=sysv
-    bf_plan=32ac5373f902d0853ae8247328c1616654ccf8cdc042ce891134b9f5d7d4155a bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=50f92367540a492264dcc0cc4b17cf2de1d89d007d2f38dc0a6438d92f25e835 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -54,6 +48,7 @@ bf_whole_files() {
         2f895662144bb8dfb1f7025d6b3e2ed635618f10c7edd52cb0185fea140d5cd8 81a4 root:root /etc/pki/ca-trust/source/anchors/bootforge-ca-215f6f4d.pem \
         085adf924833d0e37f30b9fefe70d8e232bc78d2fc44b7d7eaec37565d739af0 81a4 root:root /etc/pki/rpm-gpg/RPM-GPG-KEY-bootforge-site \
         13e87f2e877694abf96795f7e9959094e167ec18be092293711f50bbe86a9b9e 81a4 root:root /etc/yum.repos.d/bootforge-site.repo \
+        - 45fd root:root /srv/app \
         23968b36324c5474d1494e66dd13c87860321b4aaec995151d6f7a649904e352 81a4 root:root /etc/motd \
         c15a9ab05547b70fb759bd016eefac30c070c01c8d2d3a9060afa05ec92cebc7 8120 root:root /etc/sudoers.d/bootforge-alice \
         32ae802451b9ea58e5e5741f93de308a59ae395aa924b149d2277302a5a53eea 81ed root:root /etc/sysconfig/modules/bootforge.modules \
@@ -205,7 +200,7 @@ BF_13e87f2e877694ab
         bf_packages yum 08acffbae71ee727 httpd openssl telnet
         bf_end $?
     fi
-    if bf_step directories:/srv/app 'install boot run' '' '' ''; then
+    if bf_step directories:/srv/app 'install boot run' whole '' ''; then
         bf_directory /srv/app 2775 root:root
         bf_end $?
     fi
@@ -365,7 +360,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web06.prod.den.example.com 32ac5373f902d0853ae8247328c1616654ccf8cdc042ce891134b9f5d7d4155a 14205d68a16f6385873770d939b700c5de8541fc06ba9f04f5f0969359a09bca
+        bf_stamp web06.prod.den.example.com 50f92367540a492264dcc0cc4b17cf2de1d89d007d2f38dc0a6438d92f25e835 57d6ae62b9fa62855ac8d77433b641860d413a67bcb24fb7c1420e8e05baae6d
         bf_end $?
     fi
 }

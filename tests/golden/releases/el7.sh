@@ -27,12 +27,6 @@
 
 # bootstrap/lib/network.sh
 
-# bootstrap/lib/iscsi.sh
-
-# bootstrap/lib/sessions.sh
-
-# bootstrap/lib/volumes.sh
-
 # bootstrap/lib/system.sh
 
 # bootstrap/lib/security.sh
@@ -43,7 +37,7 @@
 
 bf_describe() {
     bf_host=web07.prod.den.example.com bf_init=systemd
-    bf_plan=99d92db0aecce233a307286e9177d9de3fd2011d808525a218ad76d09bd5b829 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=0963832b6117e22ecf917f051f1d5cab438690f460d85028925582eec7b9a00e bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -55,6 +49,7 @@ bf_whole_files() {
         2f895662144bb8dfb1f7025d6b3e2ed635618f10c7edd52cb0185fea140d5cd8 81a4 root:root /etc/pki/ca-trust/source/anchors/bootforge-ca-215f6f4d.pem \
         085adf924833d0e37f30b9fefe70d8e232bc78d2fc44b7d7eaec37565d739af0 81a4 root:root /etc/pki/rpm-gpg/RPM-GPG-KEY-bootforge-site \
         34998d345cebc01373a563cced825d0c19dcb106f0d2ca565d361feb4d9b87df 81a4 root:root /etc/yum.repos.d/bootforge-site.repo \
+        - 45fd root:root /srv/app \
         23968b36324c5474d1494e66dd13c87860321b4aaec995151d6f7a649904e352 81a4 root:root /etc/motd \
         c15a9ab05547b70fb759bd016eefac30c070c01c8d2d3a9060afa05ec92cebc7 8120 root:root /etc/sudoers.d/bootforge-alice \
         15ebeae7776ce6a25c019ced9d9919c390c80b6b06963603267728f1c2c6de08 81a4 root:root /etc/modules-load.d/bootforge.conf \
@@ -220,7 +215,7 @@ BF_34998d345cebc013
         bf_packages yum 08acffbae71ee727 httpd openssl telnet
         bf_end $?
     fi
-    if bf_step directories:/srv/app 'install boot run' '' '' ''; then
+    if bf_step directories:/srv/app 'install boot run' whole '' ''; then
         bf_directory /srv/app 2775 root:root
         bf_end $?
     fi
@@ -428,7 +423,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web07.prod.den.example.com 99d92db0aecce233a307286e9177d9de3fd2011d808525a218ad76d09bd5b829 14205d68a16f6385873770d939b700c5de8541fc06ba9f04f5f0969359a09bca
+        bf_stamp web07.prod.den.example.com 0963832b6117e22ecf917f051f1d5cab438690f460d85028925582eec7b9a00e 57d6ae62b9fa62855ac8d77433b641860d413a67bcb24fb7c1420e8e05baae6d
         bf_end $?
     fi
 }

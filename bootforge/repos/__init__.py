@@ -1,0 +1,1 @@
+"""Repositories of packages, as their clients meet them."""
