@@ -150,7 +150,8 @@ def shared_problems(found: Iterable[Shared], hosts: Mapping[str, ResolvedHost]) 
             hosts[name].merged.origin(path, hosts[name].origin)
             for name, path in ((one.second, one.path), (one.first, one.first_path))
         )
-        yield Problem(origin, one.code, f"{one.what} is {one.first}'s already, at {first}", one.hint, one.second)
+        said = f"{one.differs} for {one.first}" if one.differs else f"is {one.first}'s already"
+        yield Problem(origin, one.code, f"{one.what} {said}, at {first}", one.hint, one.second)
 
 
 def _causes(found: Iterable[Problem], faulty: Collection[str], resolver: Resolver, name: str) -> list[Problem]:

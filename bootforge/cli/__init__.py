@@ -19,6 +19,7 @@ VERBS = {
     "show": "site:show",
     "explain": "site:explain",
     "lock": "lock:lock",
+    "budget": "budget:budget",
     "render": "artifacts:render",
     "diff": "diff:diff",
     "dhcp": "artifacts:dhcp",
@@ -26,9 +27,9 @@ VERBS = {
     "serve": "server:serve",
     "arm": "server:arm",
     "disarm": "server:disarm",
-    "status": "server:status",
+    "status": "reports:status",
     "events": "server:events",
-    "log": "server:log",
+    "log": "reports:log",
     "schema": "site:schema",
 }
 """Each verb and where it is: a verb's module is imported when the verb is called."""
@@ -40,6 +41,7 @@ SUMMARIES = {
     "show": "Print what a stage made of a host.",
     "explain": "Say which line gave a host each value, and what it superseded.",
     "lock": "Give hosts identities that outlive their names.",
+    "budget": "Count the iSCSI sessions at each array and pool against its limit.",
     "render": "Print one artifact of a host, or write those of all hosts.",
     "diff": "Show what a change of the site does to its hosts.",
     "dhcp": "Print the DHCP configuration of the fleet.",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import getpass
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from bootforge.errors import BootforgeError
 
 if TYPE_CHECKING:
     from bootforge.generation import Generation
+    from bootforge.store import Store
 
 
 def _verbose(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
@@ -71,3 +74,33 @@ def selected(generation: Generation, words: Sequence[str]) -> list[str]:
 
     classes = {name: host.classes for name, host in generation.hosts.items()}
     return select_hosts(words, classes, possible_classes(generation.site))
+
+
+@contextmanager
+def opened(url: str | None) -> Iterator[Store]:
+    """The store for the length of a verb."""
+    from bootforge.state import default_store
+    from bootforge.store import open_store
+
+    found = open_store(url or default_store())
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def named(words: Sequence[str], site: Path, store: Store) -> list[str]:
+    """The hosts that the words name. Names of hosts that were armed need no site: a broken one must not keep
+    anybody from disarming."""
+    known = {one.host for one in store.status(words)}
+    if words and known.issuperset(words):
+        return sorted(known)
+    return selected(load(site), words)
+
+
+def user() -> str:
+    """Who runs this verb, for the record."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"

@@ -1,13 +1,11 @@
-"""Verbs of the server and its store: serve, arm, disarm, status, events, log."""
+"""Verbs of the server and of permission to install: serve, arm, disarm, events."""
 
 from __future__ import annotations
 
-import getpass
 import logging
 import re
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +13,11 @@ import click
 
 from bootforge.cli import options
 from bootforge.cli.output import plain, print_json, print_table, when
-from bootforge.errors import NotFound, UsageError, did_you_mean
+from bootforge.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from bootforge.generation import Generation
-    from bootforge.store import EventRow, HostStatus, Store
+    from bootforge.store import EventRow
 
 _SPAN = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 _FOLLOW = 1.0
@@ -91,8 +89,8 @@ def arm(
     _refuse_others(generation, names)
     _check_wipe(wipe, {name: generation.host(name).spec.disks for name in names})
     key = server_key(store or default_store())
-    with _store(store) as opened:
-        grants = opened.arm(names, ttl=ttl, why=why, by=_who(), tokens=key.token, wipe=wipe)
+    with options.opened(store) as opened:
+        grants = opened.arm(names, ttl=ttl, why=why, by=options.user(), tokens=key.token, wipe=wipe)
     rows: list[dict[str, Any]] = []
     for grant in grants:
         path = kickstart_path(grant.host, key.token(grant.id))
@@ -130,64 +128,14 @@ def _check_wipe(wipe: Iterable[str], disks: Mapping[str, Collection[str]]) -> No
 @options.verbose
 def disarm(hosts: tuple[str, ...], site: Path, store: str | None, as_json: bool) -> None:
     """Take the permission to install back from HOSTS, also in the middle of an install."""
-    with _store(store) as opened:
-        names = _named(hosts, site, opened)
-        ended = opened.disarm(names, by=_who())
+    with options.opened(store) as opened:
+        names = options.named(hosts, site, opened)
+        ended = opened.disarm(names, by=options.user())
     if as_json:
         print_json(ended)
     else:
         click.echo("".join(f"{name}\n" for name in ended), nl=False)
         click.echo(f"{len(ended)} of {len(names)} hosts had a grant", err=True)
-
-
-@click.command()
-@options.hosts
-@click.option("--watch", is_flag=True, help="Print again whenever something changed, until interrupted.")
-@options.site
-@options.store
-@options.as_json
-@options.verbose
-def status(hosts: tuple[str, ...], watch: bool, site: Path, store: str | None, as_json: bool) -> None:
-    """Show how installs are going: every host's state, since when, and when silence will end it."""
-    with _store(store) as opened:
-        names = _named(hosts, site, opened)
-        seen = None
-        while True:
-            rows = _status_rows(names, opened.status(names))
-            if rows != seen:
-                _print_status(rows, as_json)
-                seen = rows
-            if not watch:
-                return
-            time.sleep(_FOLLOW)
-
-
-def _status_rows(names: Iterable[str], known: Iterable[HostStatus]) -> list[dict[str, Any]]:
-    by_name = {one.host: one for one in known}
-    return [
-        {
-            "host": name,
-            "state": one.state if one else "idle",
-            "since": one.since if one else None,
-            "deadline": one.deadline if one else None,
-            "why": one.grant.why if one else "",
-            "armed_by": one.grant.armed_by if one else "",
-            "wipe": one.grant.wiped if one and one.grant else (),
-        }
-        for name in names
-        for one in (by_name.get(name),)
-    ]
-
-
-def _print_status(rows: list[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        print_json(rows)
-    else:
-        header = ("host", "state", "since", "deadline", "why", "wipe")
-        cells = (
-            (r["host"], r["state"], when(r["since"]), when(r["deadline"]), r["why"], ",".join(r["wipe"])) for r in rows
-        )
-        print_table(header, cells)
 
 
 @click.command()
@@ -199,7 +147,7 @@ def _print_status(rows: list[dict[str, Any]], as_json: bool) -> None:
 @options.verbose
 def events(host: str | None, follow: bool, site: Path, store: str | None, as_json: bool) -> None:
     """Show what happened: who armed, which machine asked for what, what was refused and why."""
-    with _store(store) as opened:
+    with options.opened(store) as opened:
         found = opened.events(host)
         _print_events(found, as_json)
         last = found[-1].id if found else 0
@@ -218,64 +166,3 @@ def _print_events(found: Iterable[EventRow], as_json: bool) -> None:
         times = f" ({event.count} times until {when(event.last)})" if event.count > 1 else ""
         words = (when(event.at), event.kind, event.host or event.mac or "-", event.address, event.detail)
         click.echo("  ".join(word for word in words if word) + times)
-
-
-@click.command()
-@options.host
-@click.argument("name", required=False)
-@options.site
-@options.store
-@options.as_json
-@options.verbose
-def log(host: str, name: str | None, site: Path, store: str | None, as_json: bool) -> None:
-    """Print what HOST reported: the newest report, or the newest text of that NAME.
-
-    Installers also send their logs, as anaconda.log; their names follow the report, on standard error."""
-    with _store(store) as opened:
-        every = opened.logs(host)
-    rows = [row for row in every if row.name == name or (name is None and row.outcome)]
-    if not rows:
-        names = sorted({row.name for row in every})
-        hint = did_you_mean(name or "", names) or ", ".join(names)
-        raise NotFound(f"{host} has reported nothing" + (f" named {name!r}" if name else ""), hint)
-    others = [row.name for row in every if row.grant_id == rows[-1].grant_id and not row.outcome]
-    if name is None and others:
-        click.echo(f"logs: {', '.join(sorted(others))}", err=True)
-    if as_json:
-        print_json(plain(rows[-1]))
-    else:
-        click.echo(_printable(rows[-1].text), nl=False)
-
-
-def _printable(text: str) -> str:
-    """A machine's text without what a terminal would obey."""
-    return "".join(char if char in "\n\t" or char.isprintable() else "?" for char in text)
-
-
-@contextmanager
-def _store(url: str | None) -> Iterator[Store]:
-    """The store for the length of a verb."""
-    from bootforge.state import default_store
-    from bootforge.store import open_store
-
-    opened = open_store(url or default_store())
-    try:
-        yield opened
-    finally:
-        opened.close()
-
-
-def _named(words: tuple[str, ...], site: Path, opened: Store) -> list[str]:
-    """The hosts that the words name. Names of hosts that were armed need no site: a broken one must not keep
-    anybody from disarming."""
-    known = {one.host for one in opened.status(words)}
-    if words and known.issuperset(words):
-        return sorted(known)
-    return options.selected(options.load(site), words)
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"

@@ -7,10 +7,12 @@ from datetime import date
 
 from bootforge.errors import Problem
 from bootforge.generation import Generation, once
+from bootforge.lint.budget import budget_of, lint_budget
 from bootforge.lint.passes import Passes
 from bootforge.lint.plan import lint_plan
 from bootforge.lint.shape import lint_artifacts
 from bootforge.lint.site import lint_site
+from bootforge.lint.volumes import lint_volumes
 
 
 def lint(
@@ -29,6 +31,8 @@ def lint(
     problems: list[Problem] = []
     if len(hosts) == len(generation.hosts):
         problems += lint_site(generation, today or date.today())
+        problems += lint_budget(generation, budget_of(generation))
+        problems += lint_volumes(generation)
     for name in hosts:
         problems += lint_plan(generation, name)
     problems += lint_artifacts(generation, hosts, passes or Passes(None), exhaustive=exhaustive)

@@ -12,7 +12,8 @@ from bootforge.resolve import ResolvedHost
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Two hosts with one value: ``second`` is found at fault, ``first`` is named."""
+    """Two hosts with one value: ``second`` is found at fault, ``first`` is named. ``differs``: what the second says of
+    it and the first says otherwise, where they may share it."""
 
     first: str
     first_path: Path
@@ -21,6 +22,7 @@ class Shared:
     what: str
     code: str = "BF050"
     hint: str = "every host and every nic needs its own"
+    differs: str = ""
 
 
 Owned = tuple[str, Path, str, str]
@@ -59,22 +61,54 @@ def _unique(plan: Plan) -> Iterator[Owned]:
         yield host, ("vm", "uuid"), "UUID", plan.domain.uuid
 
 
+_TWO_WRITERS = "two hosts destroy a disk that both write to; if they share it, each says 'shared_by:'"
+_TOLD = (("array", "array"), ("pool", "pool"), ("size", "size"), ("vg", "group"), ("lv", "logical"), ("fs", "fstype"))
+"""Keys of a volume that are true of it wherever it is used, and where a plan has them. A target and a LUN may be
+others for each host."""
+
+
 def _volumes(plans: Iterable[Plan]) -> Iterator[Shared]:
-    """Volumes that two hosts have, unless each names the other."""
-    users: dict[str, list[tuple[str, VolumePlan]]] = {}
+    """Volumes that two hosts have, unless each names the other; and shared ones of which they say different things."""
+    users: dict[tuple[str, str], list[tuple[str, VolumePlan]]] = {}
     for plan in plans:
         mine = plan.host.text
         for volume in plan.storage.volumes if plan.storage else ():
-            if volume.wwid is None:
-                continue
-            there = users.setdefault(volume.wwid, [])
-            for name, other in there:
-                if name != mine and not (name in volume.shared_by and mine in other.shared_by):
-                    paths = ("volumes", other.name, "wwid"), ("volumes", volume.name, "wwid")
-                    hint = "two hosts destroy a disk that both write to; if they share it, each says 'shared_by:'"
-                    yield Shared(name, paths[0], mine, paths[1], f"volume {volume.wwid}", hint=hint)
-                    break
-            there.append((mine, volume))
+            for kind, value in _identities(volume):
+                there = users.setdefault((kind, value), [])
+                for name, other in there:
+                    if name != mine and (found := _clash(name, other, mine, volume, kind)):
+                        yield found
+                        break
+                there.append((mine, volume))
+
+
+def _identities(volume: VolumePlan) -> Iterator[tuple[str, str]]:
+    """What tells a volume from others: its WWID, or the LUN of its target."""
+    if volume.wwid:
+        yield "wwid", volume.wwid
+    if volume.target:
+        yield "target", f"{volume.target} LUN {volume.lun or 0}"
+
+
+def _clash(first: str, other: VolumePlan, second: str, volume: VolumePlan, kind: str) -> Shared | None:
+    """What is wrong with two hosts having one volume. At one LUN of one target two hosts may see two volumes, as many
+    arrays number them for each host; that is believed when both have WWIDs."""
+    if kind == "target" and volume.wwid and other.wwid:
+        return None
+    paths = ("volumes", other.name, kind), ("volumes", volume.name, kind)
+    called = f"volume {volume.wwid}" if kind == "wwid" else f"LUN {volume.lun or 0} of {volume.target}"
+    if first not in volume.shared_by or second not in other.shared_by:
+        hint = _TWO_WRITERS if kind == "wwid" else f"{_TWO_WRITERS}; if these are two, write 'wwid:' at both"
+        return Shared(first, paths[0], second, paths[1], called, hint=hint)
+    for key, attribute in _TOLD:
+        mine, theirs = getattr(volume, attribute), getattr(other, attribute)
+        if mine and theirs and mine != theirs:
+            unit = " MiB" if key == "size" else ""
+            differs = f"has {key} {mine}{unit} here, and {theirs}{unit}"
+            hint = "it is one volume for all who share it; correct one of them"
+            paths = ("volumes", other.name, key), ("volumes", volume.name, key)
+            return Shared(first, paths[0], second, paths[1], called, "BF197", hint, differs)
+    return None
 
 
 def identities(hosts: Iterable[ResolvedHost]) -> Iterator[Shared]:

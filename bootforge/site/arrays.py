@@ -39,11 +39,11 @@ class InquirySpec(Model):
 
 
 class PoolSpec(Model):
-    """A pool of an array. Its numbers are checked here; the connection budget adds up what hosts need of them."""
+    """A pool of an array, and what the connection budget (plan/budget.py) holds its hosts to."""
 
-    sessions: Count = Field(description="How many iSCSI sessions the pool bears; for the connection budget.")
-    reserved: Count = Field(0, description="How many of them are kept for others; for the connection budget.")
-    warn: Percent = Field(80, description="The share in use from which the budget warns, as in 80%.")
+    sessions: Count = Field(description="How many iSCSI sessions the pool bears.")
+    reserved: Count = Field(0, description="How many of them are kept for others.")
+    warn: Percent = Field(80, description="The share in use from which 'check' warns, as in 80%.")
 
 
 class ArraySpec(Model):
@@ -56,9 +56,13 @@ class ArraySpec(Model):
     fabrics: dict[Fabric, FabricSpec] = Field({}, description="Its fabrics by name, when it has separate networks.")
     device: InquirySpec = Field(description="What its disks answer; applied by the bootstrap's multipath step.")
     sessions: Count | None = Field(
-        None, description="How many sessions the array bears over all pools; for the connection budget."
+        None, description="How many sessions the array bears over all pools, as an EqualLogic group does."
     )
-    members: Count = Field(1, description="How many members share its address; for the connection budget.")
+    members: Count = Field(
+        1,
+        description="How many members a host logs in to on each way, where tools of the array's maker do that; "
+        "open-iscsi logs in to one.",
+    )
     pools: dict[Name, PoolSpec] = Field({}, description="Its pools by name.")
 
 

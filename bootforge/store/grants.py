@@ -38,6 +38,8 @@ INSTALL_WINDOW = 240 * MINUTE
 BOOTSTRAP_FETCHES = 10
 FIRST_BOOT_WINDOW = 7 * 24 * 60 * MINUTE
 """From the report of the install to the last report of the first boot."""
+FIRST_BOOT_SILENCE = 60 * MINUTE
+"""From the report of the install; later the host is shown as stuck, but its first boot may still report."""
 REPORTS = 20
 LOGS = 20
 """Texts of one grant, reports among them."""
@@ -49,7 +51,8 @@ MANY = 500
 class GrantRow:
     """A grant as it is stored: no token. Times are seconds since the epoch (UTC), None for what has not
     happened; ``docs/states.md`` tells the states. ``kickstart_address`` and ``bootstrap_address`` are the
-    first fetchers. ``wipe``: the disks that may be wiped whatever is on them, with commas between."""
+    first fetchers. ``wipe``: the disks that may be wiped whatever is on them, with commas between. ``booted_at``: the
+    first boot went well; ``boot_failed_at``: the latest that did not."""
 
     id: str
     host: str
@@ -71,6 +74,8 @@ class GrantRow:
     reports: int = 0
     report_at: float | None = None
     wipe: str = ""
+    booted_at: float | None = None
+    boot_failed_at: float | None = None
 
     @property
     def wiped(self) -> tuple[str, ...]:
@@ -147,6 +152,7 @@ _planned = sa.bindparam("ask_planned", type_=sa.Boolean)
 _outcome = sa.bindparam("ask_outcome", type_=sa.String)
 _name = sa.bindparam("ask_name", type_=sa.String)
 _digest = sa.bindparam("ask_digest", type_=sa.String)
+_went_well = sa.bindparam("ask_went_well", type_=sa.Boolean)
 
 
 def _same_client(first: ColumnElement[Any], *also: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -263,7 +269,11 @@ FIRST_BOOT = _rule(
         ("too late", coalesce(_g.report_at, 0) > _now - FIRST_BOOT_WINDOW),
         ("used up", _g.reports < REPORTS),
     ],
-    changes={"reports": _g.reports + 1},
+    changes={
+        "reports": _g.reports + 1,
+        "booted_at": sa.case((_went_well, coalesce(_g.booted_at, _now)), else_=_g.booted_at),
+        "boot_failed_at": sa.case((_went_well, _g.boot_failed_at), else_=_now),
+    },
 )
 """Once the host is installed, for a week: how its first boot went. From any address, because the installed system may
 have another than its installer had, and the token has gone to nobody else."""
@@ -344,8 +354,16 @@ def _status_of(row: GrantRow, now: float) -> HostStatus:
         late.append((row.boot_at + BOOT_WINDOW, "stuck"))
     if row.state in ("installing", "bootstrapping") and row.kickstart_at is not None:
         late.append((row.kickstart_at + INSTALL_WINDOW, "stuck"))
+    shown, began = row.state, row.changed
+    if row.state == "installed" and row.booted_at is not None:
+        began = row.booted_at
+    elif row.state == "installed" and row.boot_failed_at is not None:
+        shown, began = "failed", row.boot_failed_at
+    elif row.state == "installed" and row.report_at is not None:
+        shown = "first-boot"
+        late.append((row.report_at + FIRST_BOOT_SILENCE, "stuck"))
     deadline = min((since for since, _ in late if since > now), default=None)
     for since, state in late:
         if since <= now:
             return HostStatus(row.host, state, since, deadline, row)
-    return HostStatus(row.host, row.state, row.changed, deadline, row)
+    return HostStatus(row.host, shown, began, deadline, row)

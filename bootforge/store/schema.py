@@ -1,4 +1,4 @@
-"""The three tables, and how text from outside is made fit for them. Times are seconds since the epoch (UTC).
+"""The tables, and how text from outside is made fit for them. Times are seconds since the epoch (UTC).
 
 A change here needs a migration in ``migrations/versions`` and its revision in :data:`REVISIONS`;
 a test compares the two.
@@ -11,14 +11,15 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy import Column, Double, Index, Integer, String
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every schema this version can read or bring up to date, oldest first; the last is the present one."""
 
 State = Literal[
-    "armed", "booting", "installing", "bootstrapping", "installed", "failed", "disarmed", "superseded",
+    "armed", "booting", "installing", "bootstrapping", "first-boot", "installed", "failed", "disarmed", "superseded",
     "expired", "stuck",
 ]  # fmt: skip
-"""What a grant can be in. ``expired`` and ``stuck`` are never stored: they are read off the clock."""
+"""What a grant can be in. ``expired`` and ``stuck`` are never stored, for they are read off the clock; nor is
+``first-boot``, which is ``installed`` without a report of the first boot."""
 
 LIVE = ("armed", "booting", "installing", "bootstrapping")
 """The stored states of a grant that has not ended; a host has at most one such grant (``one_live_grant``)."""
@@ -52,6 +53,8 @@ grant = sa.Table(
     Column("reports", Integer, nullable=False, default=0),
     Column("report_at", Double),
     Column("wipe", String(1000), nullable=False, server_default=""),  # names of disks, with commas between, or all
+    Column("booted_at", Double),  # the first boot went well
+    Column("boot_failed_at", Double),  # the latest one that did not
     Index("ix_grant_host", "host"),
     Index("one_live_grant", "host", unique=True, sqlite_where=_LIVE_SQL, postgresql_where=_LIVE_SQL),
 )
@@ -87,6 +90,38 @@ log = sa.Table(
     Column("body", sa.LargeBinary, nullable=False),  # UTF-8; bytes, because a log may hold NUL
     sa.UniqueConstraint("grant_id", "name", name="one_log_per_name"),
     Index("ix_log_host", "host"),
+)
+
+run = sa.Table(
+    "run",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("host", String(255), nullable=False),
+    Column("at", Double, nullable=False),  # when its report came
+    Column("by", String(100), nullable=False),
+    Column("phase", String(16), nullable=False),
+    Column("checked", Integer, nullable=False),  # 1: it only told
+    Column("revision", String(80), nullable=False),
+    Column("plan", String(64), nullable=False),
+    Column("exit", Integer),  # NULL: the report was cut off
+    Column("ms", Integer, nullable=False),
+    Column("changed", Integer, nullable=False),
+    Column("would", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("why", String(500), nullable=False),  # the first step that failed, and what it said
+    Column("body", sa.LargeBinary, nullable=False),  # the report, without differences
+    Index("ix_run_host", "host"),
+)
+
+step = sa.Table(
+    "step",
+    metadata,
+    Column("host", String(255), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("changed_at", Double),
+    Column("changed_text", String(500), nullable=False),
+    Column("failed_at", Double),
+    Column("failed_text", String(500), nullable=False),
 )
 
 

@@ -7,7 +7,7 @@ import math
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address
 from types import MappingProxyType
@@ -16,10 +16,12 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from bootforge.errors import UsageError
-from bootforge.store import events, grants
+from bootforge.report import parse_report
+from bootforge.store import events, grants, runs
 from bootforge.store.database import Database
 from bootforge.store.events import EventRow, News
 from bootforge.store.grants import Decision, GrantRow, HostStatus, Outcome, Rule
+from bootforge.store.runs import RunRow, StepRow
 from bootforge.store.schema import clean, grant, log
 
 T = TypeVar("T")
@@ -153,7 +155,8 @@ class Store:
         name, body, digest = _kept(name, text, token)
 
         def keep(connection: sa.Connection, now: float, of: GrantRow) -> None:
-            _keep(connection, now, of, name, outcome, body, digest)
+            if _keep(connection, now, of, name, outcome, body, digest):
+                _add_run(connection, now, host, "installer", "install", text)
 
         what = {"ask_outcome": outcome, "ask_name": name, "ask_digest": digest}
         detail = f"{outcome}: {name}"
@@ -166,8 +169,24 @@ class Store:
 
         def keep(connection: sa.Connection, now: float, of: GrantRow) -> None:
             _keep(connection, now, of, name, name, body, digest)
+            _add_run(connection, now, host, "first boot", "boot", text)
 
-        return self._permit("report", grants.FIRST_BOOT, host, address, token, False, {}, keep, name)
+        what = {"ask_went_well": went_well}
+        return self._permit("report", grants.FIRST_BOOT, host, address, token, False, what, keep, name)
+
+    def record_run(self, host: str, text: str, by: str) -> RunRow:
+        """Keeps the report of a run that ``by`` had done on ``host``; what changed something or failed is an event.
+        Who calls this knows whose report it is: the name in it is not looked at."""
+        who = clean(by, grant.c.armed_by)
+
+        def work(connection: sa.Connection, now: float) -> RunRow:
+            row = _add_run(connection, now, host, who, "", text)
+            if not row.check and (row.changed or row.failed or row.exit is None):
+                detail = f"by {who}: {row.changed} changed, {row.failed} failed"
+                events.add(connection, now, News("run", host, detail=detail, source="own"))
+            return row
+
+        return self._write(work)
 
     def keep_log(self, host: str, token: str, address: str, planned: bool, name: str, text: str) -> Decision:
         """The installer sends a log, before or after its report; it is kept under ``name``, without an outcome.
@@ -221,6 +240,21 @@ class Store:
         with self._database.read() as connection:
             return [_log_row(row) for row in connection.execute(rows)]
 
+    def runs(self, host: str) -> list[RunRow]:
+        """The runs that are kept of a host, with their texts, oldest first."""
+        with self._database.read() as connection:
+            return runs.of_host(connection, host)
+
+    def newest_runs(self, hosts: Collection[str] | None = None, good: bool = False) -> dict[str, RunRow]:
+        """The newest run of each host, without its text; with ``good`` the newest that did all there was to do."""
+        with self._database.read() as connection:
+            return runs.newest(connection, hosts, good)
+
+    def steps(self, host: str) -> list[StepRow]:
+        """When each step of a host last changed something and last failed, also in runs that are kept no more."""
+        with self._database.read() as connection:
+            return runs.steps_of(connection, host)
+
     # --- transactions
 
     def _permit(
@@ -231,7 +265,7 @@ class Store:
         address: str,
         token: str = "",
         planned: bool = False,
-        more: Mapping[str, str] = MappingProxyType({}),
+        more: Mapping[str, str | bool] = MappingProxyType({}),
         then: Callable[[sa.Connection, float, GrantRow], None] | None = None,
         detail: str = "",
     ) -> Decision:
@@ -266,8 +300,8 @@ def _kept(name: str, text: str, token: str) -> tuple[str, bytes, str]:
 
 def _keep(
     connection: sa.Connection, now: float, of: GrantRow, name: str, outcome: str, body: bytes, digest: str
-) -> None:
-    """Stores a text once for its grant and name, and forgets the oldest of that name."""
+) -> bool:
+    """Stores a text once for its grant and name, and forgets the oldest of that name; whether it was not there."""
     same = sa.select(log.c.id).where(log.c.grant_id == of.id, log.c.name == name)
     if connection.execute(same).first() is None:
         new = {"grant_id": of.id, "host": of.host, "name": name, "at": now, "outcome": outcome}
@@ -275,6 +309,19 @@ def _keep(
         of_name = sa.and_(log.c.host == of.host, log.c.name == name)
         newest = sa.select(log.c.id).where(of_name).order_by(log.c.id.desc()).limit(LOGS_KEPT)
         connection.execute(sa.delete(log).where(of_name, log.c.id.not_in(newest)))
+        return True
+    return False
+
+
+def _add_run(connection: sa.Connection, now: float, host: str, by: str, phase: str, text: str) -> RunRow:
+    """Keeps the run that a text tells of; ``phase`` is what the text must be of, '' for what it says itself. A text
+    without a first line was written by %pre or %post, where there was no bootstrap yet."""
+    report = parse_report(text)
+    if not report.phase:
+        report = parse_report(f"bootforge\t{host}\t{phase or 'run'}\t\t\t\n{text}")
+    if phase:
+        report = replace(report, phase=phase, check=False)
+    return runs.add(connection, now, host, by, report)
 
 
 def _news(what: str, host: str, address: str, decision: Decision, detail: str) -> News:

@@ -335,7 +335,7 @@ def test_sigterm_lets_what_is_in_flight_finish(root: Path, loaders: Path) -> Non
         assert server.process.wait(10) == 0
         with server.opened() as store:
             assert [row.text for row in store.logs(name(1))] == ["ten bytes.and ten..."]
-            assert [one.state for one in store.status([name(1)])] == ["installed"]
+            assert [one.state for one in store.status([name(1)])] == ["first-boot"]
 
 
 # Those who do not finish asking

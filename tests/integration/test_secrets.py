@@ -197,6 +197,7 @@ def runs(root: Path) -> dict[str, list[list[str]]]:
         "schema": [[], ["host"], ["nothing"]],
         "diff": [["HEAD"], ["HEAD", "HEAD", "--stat"], ["nothing"]],
         "lock": [[], ["--check"], ["web*"]],
+        "budget": [[], ["--initiators"], ["--what-if", "web+=2"], ["--what-if", "nothing"]],
         "dhcp": [["dnsmasq"], ["dnsmasq", "--mode", "full"], ["dnsmasq", "--mode", "proxy"]],
         "domain": [[name(1)], [name(1), "--for", "xl"], [name(2)]],
         "serve": [
@@ -206,7 +207,7 @@ def runs(root: Path) -> dict[str, list[list[str]]]:
         "arm": [[name(1)], ["web*", "--ttl", "1h", "--why", "a test", "--wipe", "system"]],
         "status": [[], *each],
         "events": [[], *each],
-        "log": [*each, [name(1), "bootstrap"], [name(1), "post.log"], [name(1), "nothing"]],
+        "log": [*each, [name(1), "bootstrap"], [name(1), "post.log"], [name(1), "nothing"], [name(1), "--runs"]],
         "disarm": [[name(2)], ["web*"]],
     }
 

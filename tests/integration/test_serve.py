@@ -127,7 +127,8 @@ def test_an_install_from_boot_to_the_local_disk(server: Running, number: int) ->
     answer = server.get(f"{base}/report/installed", data=report.encode(), Content_Type="text/plain")
     assert (answer.status, answer.body) == (200, b"ok\n")
     (status,) = server.verb("status", name(number), "--json").json
-    assert status["state"] == "installed"
+    assert (status["state"], status["run"]["by"], status["run"]["result"]) == ("first-boot", "installer", "cut off")
+    assert [(step["step"], step["status"]) for step in status["steps"]] == [("hostname", "ok"), ("stamp", "ok")]
     printed = server.verb("log", name(number))
     assert printed.status == 0
     assert printed.out == report.replace("\x1b", "?").replace("\x00", "?"), "a terminal would obey this"
@@ -209,7 +210,7 @@ def test_logs_of_the_installer_beside_its_report(server: Running, number: int) -
     assert "ks=/i/" in log.out and token not in log.out and log.err == ""
     assert "did you mean 'anaconda.log'?" in server.verb("log", name(number), "anacondalog").err
     (status,) = server.verb("status", name(number), "--json").json
-    assert status["state"] == "installed"
+    assert status["state"] == "first-boot"
 
 
 def test_head_tells_what_get_would(server: Running, number: int) -> None:

@@ -197,13 +197,15 @@ class Grants(RuleBasedStateMachine):
         assert set(told) == set(HOSTS)
         for host, row in told.items():
             model = self.models[self.tokens[host][-1]]
-            if model.ended:
+            if model.ended == "installed":
+                assert row.state in ("first-boot", "stuck"), "no first boot has reported here"
+            elif model.ended:
                 assert row.state == model.ended
             elif model.kickstart is None:
                 assert (row.state == "expired") == (self.now >= model.expires)
             else:
                 assert (row.state == "stuck") == (self.now >= model.kickstart + 4 * HOUR)
-            if row.state not in ("expired", "stuck"):
+            if row.state not in ("expired", "stuck", "first-boot"):
                 assert row.state == row.grant.state
 
     def _token(self, host: str, whose: str) -> tuple[str, Model | None]:

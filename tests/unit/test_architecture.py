@@ -35,7 +35,7 @@ ROWS = (
     ("resolve", "select"),
     ("classes",),
     ("site",),
-    ("naming", "rules", "releases", "rpmkey"),
+    ("naming", "rules", "releases", "rpmkey", "report"),
     ("errors",),
     ("model",),
     ("model_storage", "model_steps"),

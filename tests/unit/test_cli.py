@@ -103,6 +103,8 @@ CODES: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (3, "is not a virtual machine", ("domain", WEB)),
     (3, "has reported nothing", ("log", WEB)),
     (3, "has reported nothing named 'x'", ("log", WEB, "x")),
+    (3, "has reported no run", ("log", WEB, "--runs")),
+    (2, "--runs lists all runs", ("log", WEB, "x", "--runs")),
 )
 
 
@@ -290,7 +292,8 @@ def test_json_of_the_store(store: str) -> None:
     assert [list(row) for row in armed] == [["host", "expires", "path", "url", "wipe"]] * 2
     assert armed[0]["url"] == f"http://10.2.0.5{armed[0]['path']}"
     rows = run("status", "--json", store=store).json
-    assert [list(row) for row in rows] == [["host", "state", "since", "deadline", "why", "armed_by", "wipe"]] * 3
+    keys = ["host", "state", "since", "deadline", "why", "armed_by", "wipe", "run", "current"]
+    assert [list(row) for row in rows] == [keys] * 3
     assert {row["host"]: (row["state"], row["why"]) for row in rows} == {
         APP: ("idle", ""),
         DB: ("armed", "a test"),

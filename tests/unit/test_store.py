@@ -114,6 +114,9 @@ class Host:
     def booted(self, address: str = LEASE, text: str = "up") -> Decision:
         return self.store.report_boot(self.name, self.token, address, True, text)
 
+    def boot_failed(self, address: str = LEASE, text: str = "no") -> Decision:
+        return self.store.report_boot(self.name, self.token, address, False, text)
+
     def disarm(self) -> None:
         self.store.disarm([self.name], by="root")
 
@@ -129,26 +132,29 @@ def host(store: Store) -> Host:
 # --- every state, every event
 
 STATES = """
-| state | shown | boot | kickstart | bootstrap | installed | failed | log | booted | disarm |
-|---|---|---|---|---|---|---|---|---|---|
-| idle | idle | not armed | unknown token | unknown token | unknown token | unknown token | unknown token | unknown token | = idle |
-| armed | armed | -> booting | -> installing | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | contradicts | -> disarmed |
-| armed, past its time | expired | expired | expired | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | contradicts | -> disarmed |
-| booting | booting | = booting | -> installing | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | contradicts | -> disarmed |
-| booting, silent for 15 min | stuck | -> booting | -> installing | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | contradicts | -> disarmed |
-| booting, past its time | expired | expired | expired | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | contradicts | -> disarmed |
-| installing | installing | = installing | = installing | -> bootstrapping | -> installed | -> failed | = installing | contradicts | -> disarmed |
-| installing, booted twice more | installing | spent | = installing | -> bootstrapping | -> installed | -> failed | = installing | contradicts | -> disarmed |
-| installing for 2 min | installing | spent | = installing | -> bootstrapping | -> installed | -> failed | = installing | contradicts | -> disarmed |
-| installing for 15 min | installing | spent | used up | -> bootstrapping | -> installed | -> failed | = installing | contradicts | -> disarmed |
-| installing for 4 h | stuck | spent | used up | too late | too late | too late | too late | contradicts | -> disarmed |
-| bootstrapping | bootstrapping | spent | spent | = bootstrapping | -> installed | -> failed | = bootstrapping | contradicts | -> disarmed |
-| bootstrapping, 4 h | stuck | spent | spent | too late | too late | too late | too late | contradicts | -> disarmed |
-| installed | installed | spent | spent | spent | = installed | contradicts | = installed | = installed | = installed |
-| installed a week ago | installed | spent | spent | spent | too late | too late | too late | too late | = installed |
-| failed | failed | spent | spent | spent | contradicts | = failed | = failed | contradicts | = failed |
-| disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | = disarmed |
-| superseded | armed | -> booting | superseded | superseded | superseded | superseded | superseded | superseded | -> disarmed |
+| state | shown | boot | kickstart | bootstrap | installed | failed | log | booted | boot-failed | disarm |
+|---|---|---|---|---|---|---|---|---|---|---|
+| idle | idle | not armed | unknown token | unknown token | unknown token | unknown token | unknown token | unknown token | unknown token | = idle |
+| armed | armed | -> booting | -> installing | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | contradicts | contradicts | -> disarmed |
+| armed, past its time | expired | expired | expired | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | contradicts | contradicts | -> disarmed |
+| booting | booting | = booting | -> installing | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | contradicts | contradicts | -> disarmed |
+| booting, silent for 15 min | stuck | -> booting | -> installing | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | contradicts | contradicts | -> disarmed |
+| booting, past its time | expired | expired | expired | no kickstart yet | no kickstart yet | no kickstart yet | no kickstart yet | contradicts | contradicts | -> disarmed |
+| installing | installing | = installing | = installing | -> bootstrapping | -> first-boot | -> failed | = installing | contradicts | contradicts | -> disarmed |
+| installing, booted twice more | installing | spent | = installing | -> bootstrapping | -> first-boot | -> failed | = installing | contradicts | contradicts | -> disarmed |
+| installing for 2 min | installing | spent | = installing | -> bootstrapping | -> first-boot | -> failed | = installing | contradicts | contradicts | -> disarmed |
+| installing for 15 min | installing | spent | used up | -> bootstrapping | -> first-boot | -> failed | = installing | contradicts | contradicts | -> disarmed |
+| installing for 4 h | stuck | spent | used up | too late | too late | too late | too late | contradicts | contradicts | -> disarmed |
+| bootstrapping | bootstrapping | spent | spent | = bootstrapping | -> first-boot | -> failed | = bootstrapping | contradicts | contradicts | -> disarmed |
+| bootstrapping, 4 h | stuck | spent | spent | too late | too late | too late | too late | contradicts | contradicts | -> disarmed |
+| first-boot | first-boot | spent | spent | spent | = first-boot | contradicts | = first-boot | -> installed | -> failed | = first-boot |
+| first-boot, silent for 1 h | stuck | spent | spent | spent | = stuck | contradicts | = stuck | -> installed | -> failed | = stuck |
+| the first boot failed | failed | spent | spent | spent | = failed | contradicts | = failed | -> installed | = failed | = failed |
+| installed | installed | spent | spent | spent | = installed | contradicts | = installed | = installed | = installed | = installed |
+| installed a week ago | installed | spent | spent | spent | too late | too late | too late | too late | too late | = installed |
+| failed | failed | spent | spent | spent | contradicts | = failed | = failed | contradicts | contradicts | = failed |
+| disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | disarmed | = disarmed |
+| superseded | armed | -> booting | superseded | superseded | superseded | superseded | superseded | superseded | superseded | -> disarmed |
 """  # noqa: E501
 """Rows as in docs/states.md. Cells: the state that a permitted request leads to or leaves, or why it is refused.
 'superseded' asks with the older token of a host that was armed again."""
@@ -176,8 +182,11 @@ REACH: dict[str, Callable[[Host, Clock], object]] = {
     "installing for 4 h": lambda h, c: (h.arm(), h.boot(), h.kickstart(), wait(c, 4 * HOUR)),
     "bootstrapping": lambda h, c: (h.arm(), h.boot(), h.kickstart(), h.bootstrap()),
     "bootstrapping, 4 h": lambda h, c: (h.arm(), h.boot(), h.kickstart(), h.bootstrap(), wait(c, 4 * HOUR)),
-    "installed": lambda h, c: (h.arm(), h.boot(), h.kickstart(), h.bootstrap(), h.installed()),
-    "installed a week ago": lambda h, c: (h.arm(), h.boot(), h.kickstart(), h.installed(), wait(c, 7 * 24 * HOUR)),
+    "first-boot": lambda h, c: (h.arm(), h.boot(), h.kickstart(), h.bootstrap(), h.installed()),
+    "first-boot, silent for 1 h": lambda h, c: (h.arm(), h.kickstart(), h.installed(), wait(c, HOUR)),
+    "the first boot failed": lambda h, c: (h.arm(), h.kickstart(), h.installed(), h.boot_failed()),
+    "installed": lambda h, c: (h.arm(), h.boot(), h.kickstart(), h.bootstrap(), h.installed(), h.booted()),
+    "installed a week ago": lambda h, c: (h.arm(), h.kickstart(), h.installed(), h.booted(), wait(c, 7 * 24 * HOUR)),
     "failed": lambda h, c: (h.arm(), h.boot(), h.kickstart(), h.failed()),
     "disarmed": lambda h, c: (h.arm(), h.kickstart(), h.disarm()),
     "superseded": _superseded,
@@ -203,7 +212,7 @@ def test_cell(host: Host, clock: Clock, state: str, event: str, outcome: str) ->
         assert before == outcome
         return
     stored = stored_grants(host.store)
-    decision = getattr(host, event)()
+    decision = getattr(host, event.replace("-", "_"))()
     if outcome.startswith(("->", "=")):
         assert host.state() == outcome.split()[1]
         assert decision is None or (decision.permitted and decision.reason == "")
@@ -242,7 +251,7 @@ def test_a_lost_step_does_not_stop_the_install(host: Host, lost: str) -> None:
     for step in HAPPY:
         if step != lost:
             assert getattr(host, step)().permitted, step
-    assert host.state() == "installed"
+    assert host.state() == "first-boot"
 
 
 def test_a_lost_report_reinstalls_nothing(host: Host, clock: Clock) -> None:
@@ -308,7 +317,7 @@ def test_each_log_is_taken_once_and_decides_nothing(host: Host, monkeypatch: pyt
     assert host.installed(LEASE).permitted
     assert host.log(LEASE, name="report").reason == "used up", "a log is not another text of the report"
     assert host.log(THIEF, name="storage.log").reason == "another client"
-    assert host.log(LEASE, name="storage.log", text=f"ks={host.token}").permitted and host.state() == "installed"
+    assert host.log(LEASE, name="storage.log", text=f"ks={host.token}").permitted and host.state() == "first-boot"
     assert [(row.name, row.outcome, row.text) for row in host.store.logs("web1")] == [
         ("syslog", "", "6789abcdef"), ("report", "installed", "the end"), ("storage.log", "", "ks=[token]"),
     ]  # fmt: skip
@@ -459,7 +468,13 @@ def test_status_says_since_when_and_until_when(host: Host, clock: Clock) -> None
     host.bootstrap()
     assert seen() == ("bootstrapping", 11 + 15 * MINUTE, 10 + 15 * MINUTE + 4 * HOUR)
     host.installed()
-    assert seen() == ("installed", 11 + 15 * MINUTE, None)
+    assert seen() == ("first-boot", 11 + 15 * MINUTE, 11 + 15 * MINUTE + HOUR)
+    wait(clock, 1)
+    host.boot_failed()
+    assert seen() == ("failed", 12 + 15 * MINUTE, None)
+    wait(clock, 1)
+    host.booted()
+    assert seen() == ("installed", 13 + 15 * MINUTE, None)
 
 
 def test_status_of_some_hosts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -602,7 +617,7 @@ def test_disarming_answers_who_was_armed(store: Store, clock: Clock, monkeypatch
     assert store.disarm(["b"], by="root") == ["b"]
     assert store.disarm(iter([*"hgfedcbaz", "nobody"]), by="bob") == list("acdefgh")
     assert [row.host for row in store.events() if row.detail == "by bob"] == list("acdefgh")
-    assert done.state() == "installed"
+    assert done.state() == "first-boot"
 
 
 # --- races
@@ -643,7 +658,7 @@ def test_one_of_two_outcomes_is_kept(host: Host) -> None:
     decisions = race(lambda n: host.installed() if n % 2 else host.failed(), 16)
     kept = {n % 2 for n, one in enumerate(decisions) if one.permitted}
     assert len(kept) == 1
-    assert host.state() == ("installed" if kept == {1} else "failed")
+    assert host.state() == ("first-boot" if kept == {1} else "failed")
     assert len(host.store.logs("web1")) == 1
 
 

@@ -31,7 +31,7 @@ def test_an_armed_host_installs_once_and_then_boots_its_disk(bootforge: Bootforg
     machine.wait_for(f"^BF: stamp /etc/hostname {HOST}$", 5 * vm.PATIENCE)
     machine.wait_for("^BF: stamp /etc/bootforge/", 5 * vm.PATIENCE)
     machine.wait_for("^BF: reboot$", 5 * vm.PATIENCE)
-    assert [one["state"] for one in bootforge.json("status", HOST)] == ["installed"]
+    assert [one["state"] for one in bootforge.json("status", HOST)] == ["first-boot"]
 
     machine.wait_for(MARKER, 15 * vm.PATIENCE)
     assert machine.text.count("BF: ks sha256") == 1
@@ -61,7 +61,7 @@ def test_a_disk_with_something_on_it_is_not_wiped_until_that_is_permitted(bootfo
         machine.wait_for("^BF: post exit 0$", 5 * vm.PATIENCE)
         machine.wait_for("^BF: reboot$", 5 * vm.PATIENCE)
         machine.kill()
-        assert [one["state"] for one in bootforge.json("status", HOST)] == ["installed"]
+        assert [one["state"] for one in bootforge.json("status", HOST)] == ["first-boot"]
 
 
 def test_an_unknown_machine_boots_its_disk_and_is_discovered(bootforge: Bootforge) -> None:
