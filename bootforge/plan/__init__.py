@@ -33,7 +33,7 @@ def make_plan(site: Site, host: ResolvedHost) -> Plan:
     storage = plan_storage(site, host, nics, faults)
     domain = plan_domain(host, nics, faults)
     check_machine(host, faults)
-    steps = plan_steps(site, host, nics, install.disks, faults)
+    steps = plan_steps(site, host, nics, install.disks, storage, faults)
     commands = plan_commands(host, faults)
     if faults:
         raise PlanError(faults)
