@@ -106,7 +106,7 @@ def _sysctl(host: ResolvedHost, release: Release, more: Mapping[str, str], fault
         made = whole_file("sysctl", file, _HEAD + lines, path) if lines else None
         yield _made_or_absent(made, "sysctl", file, path)
     else:
-        yield Step("sysctl", "sysctl_block", (lines.removesuffix("\n"),), path)
+        yield Step("sysctl", "sysctl_block", (), path, content=lines)
     live: list[Arg] = [word for key in keys for word in (sysctl_file(key), settings[key])]
     if live:
         yield Step("sysctl-live", "sysctl_live", tuple(live), path, LIVE)

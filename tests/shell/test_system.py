@@ -139,7 +139,7 @@ CASES = [
     ),
     Case(
         "sysctl-el5",
-        steps_of("el5", "sysctl", sysctl={"kernel.panic": "10"}),
+        steps_of("el5", "sysctl", sysctl={"kernel.panic": "10", "kernel.sysrq": "1"}),
         prepare=files({"etc/sysctl.conf": "# theirs\nkernel.sysrq = 0"}),
         drifts={
             "ours": edited("etc/sysctl.conf", "panic = 10", "panic = 0"),
@@ -263,7 +263,7 @@ def test_what_is_left_of_other_settings_stays(shell: list[str], tmp_path: Path) 
         (3, "etc/default/grub", 'GRUB_TIMEOUT=5\nGRUB_CMDLINE_LINUX="rhgb elevator=none a.b=1:2 nosmt"\n'
                                 'GRUB_X="true"\n'),
         (1, "etc/sysctl.conf", "# theirs\nkernel.sysrq = 0\n# Begin of what Bootforge wrote\nkernel.panic = 10\n"
-                               "# End of what Bootforge wrote\n"),
+                               "kernel.sysrq = 1\n# End of what Bootforge wrote\n"),
     ):  # fmt: skip
         at = tmp_path / f"{case}{name.replace('/', '-')}"
         world = CASES[case].world(at)

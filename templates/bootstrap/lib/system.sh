@@ -53,9 +53,10 @@ ${bf_words#?}
 EOS
 }
 
-# bf_sysctl_block TEXT: EL5 reads /etc/sysctl.conf only, so what is ours is a block at its end.
+# bf_sysctl_block <LINES: EL5 reads /etc/sysctl.conf only, so what is ours is a block at its end.
 bf_sysctl_block() {
-    [ -n "$1" ] || grep -q '^# Begin of what Bootforge wrote$' "${BF_ROOT-}/etc/sysctl.conf" 2>/dev/null || return 0
+    bf_lines=$(cat)
+    [ -n "$bf_lines" ] || grep -q '^# Begin of what Bootforge wrote$' "${BF_ROOT-}/etc/sysctl.conf" 2>/dev/null || return 0
     bf_old=/dev/null
     [ ! -f "${BF_ROOT-}/etc/sysctl.conf" ] || bf_old=${BF_ROOT-}/etc/sysctl.conf
     bf_edited=$(awk '
@@ -64,8 +65,8 @@ bf_sysctl_block() {
         $0 == "# End of what Bootforge wrote" { ours = 0 }
     ' "$bf_old" && echo .) || return 1
     bf_edited=${bf_edited%.}
-    [ -z "$1" ] || bf_edited="$bf_edited# Begin of what Bootforge wrote
-$1
+    [ -z "$bf_lines" ] || bf_edited="$bf_edited# Begin of what Bootforge wrote
+$bf_lines
 # End of what Bootforge wrote
 "
     bf_put /etc/sysctl.conf 644 root:root <<EOS
