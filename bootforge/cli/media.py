@@ -67,6 +67,8 @@ def add(source: str, name: str | None, store: str | None, media: Path | None, as
     if tree.missing:
         some = ", ".join(tree.missing[:3]) + (", ..." if len(tree.missing) > 3 else "")
         click.echo(f"of {len(tree.missing)} files there is a sum in .treeinfo, but no file: {some}", err=True)
+    for repo in tree.outside:
+        click.echo(f"the repository {repo} is not part of the tree: add it as well, or name it in repos.yaml", err=True)
     if not tree.checked:
         click.echo("this release has no sums: nothing says whether it is what it was", err=True)
     if as_json:

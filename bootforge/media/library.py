@@ -36,8 +36,8 @@ def silent(count: int, path: str) -> None:
 @dataclass(frozen=True, slots=True)
 class Tree:
     """A tree that was taken in. ``checked``: how many of its files agree with sums of the release's own; ``missing``:
-    those of which it has a sum, but which are not there. ``files``: size and SHA-256 by path; ``links``: symbolic
-    links and where they lead."""
+    those of which it has a sum, but which are not there. ``outside``: repositories that .treeinfo names beyond the
+    tree. ``files``: size and SHA-256 by path; ``links``: symbolic links and where they lead."""
 
     name: str
     source: str
@@ -47,6 +47,7 @@ class Tree:
     arch: str
     checked: int
     missing: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
     files: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
 
@@ -73,8 +74,8 @@ class Library:
         try:
             said: dict[str, Any] = json.loads((self.root / name / RECORD).read_bytes())
             files = {path: (int(size), str(digest)) for path, (size, digest) in said.pop("files").items()}
-            missing = tuple(said.pop("missing"))
-            return Tree(**{**said, "name": name}, files=files, missing=missing)
+            missing, outside = (tuple(said.pop(key)) for key in ("missing", "outside"))
+            return Tree(**{**said, "name": name}, files=files, missing=missing, outside=outside)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

@@ -124,7 +124,17 @@ def finish(
     missing = tuple(sorted(check_sums(place, sums, files)))
     checked = max(tree.checked, len(sums) - len(missing))
     made = Tree(
-        tree.name, tree.source, tree.taken, info.family, info.version, info.arch, checked, missing, files, links
+        tree.name,
+        tree.source,
+        tree.taken,
+        info.family,
+        info.version,
+        info.arch,
+        checked,
+        missing,
+        info.outside,
+        files,
+        links,
     )
     library.publish(place, made)
     return made

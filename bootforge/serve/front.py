@@ -45,9 +45,11 @@ _READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 
 class Front:
     """``queue`` is the end of a pair of sockets by which connections are handed over. ``nginx``: the address of one
-    that asks for everybody, and sends the files itself."""
+    that asks for everybody, and sends the files itself. ``drain``: seconds for transfers to end after SIGTERM."""
 
-    def __init__(self, listener: socket.socket, queue: socket.socket, media: Media, nginx: str | None) -> None:
+    def __init__(
+        self, listener: socket.socket, queue: socket.socket, media: Media, nginx: str | None, drain: float
+    ) -> None:
         listener.setblocking(False)
         queue.setblocking(False)
         self.listener, self.queue, self.media, self.nginx = listener, queue, media, nginx
@@ -58,6 +60,7 @@ class Front:
         self.most = max(_most_descriptors() // 2 - 64, 64)
         self.transfers = self.most * 3 // 4
         self.stopping = self.listening = False
+        self.drain, self.end = drain, float("inf")
         self.wake, wake = socket.socketpair()
         wake.setblocking(False)
         signal.set_wakeup_fd(wake.fileno())
@@ -71,7 +74,7 @@ class Front:
     def run(self) -> None:
         """Until SIGTERM, and then until the last transfer has ended."""
         swept = time.monotonic()
-        while not self.stopping or self.senders or self.handed:
+        while not self.stopping or ((self.senders or self.handed) and time.monotonic() < self.end):
             ready = dict(self.quick.poll(1.0))
             for fd, event in ready.items():
                 if connection := self.askers.get(fd):
@@ -295,8 +298,9 @@ class Front:
         self.wake.recv(4096)
         if self.stopping:
             return
-        self._accept()
-        self.stopping = True
+        for _ in range(32):  # as many as may have been waiting
+            self._accept()
+        self.stopping, self.end = True, time.monotonic() + self.drain
         self._listen(False)
         self.listener.close()
         for connection in list(self.askers.values()):
@@ -315,6 +319,6 @@ def _most_descriptors() -> int:
     return soft if soft != resource.RLIM_INFINITY else 1 << 20
 
 
-def run(listener: socket.socket, queue: socket.socket, media: Media, nginx: str | None) -> None:
+def run(listener: socket.socket, queue: socket.socket, media: Media, nginx: str | None, drain: float) -> None:
     """Serves until SIGTERM, and then until the last transfer has ended."""
-    Front(listener, queue, media, nginx).run()
+    Front(listener, queue, media, nginx, drain).run()

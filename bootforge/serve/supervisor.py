@@ -202,7 +202,7 @@ def _run_front(
 
     udp.close()
     handed.close()
-    front.run(listener, hand, Media(media), nginx)
+    front.run(listener, hand, Media(media), nginx, DRAIN)
 
 
 def _run_tftp(options: Options, *others: socket.socket) -> None:

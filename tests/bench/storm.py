@@ -144,7 +144,8 @@ def main() -> None:
         f"segments are cut by the {'NIC' if asked.nic_cuts else 'kernel'}"
     )
     missed = False
-    for peer, beside in {(goal.peer, goal.beside) for goal in half.GOALS}:
+    bases = {(goal.peer, goal.beside) for goal in half.GOALS}
+    for peer, beside in sorted(base for base in bases if len(bases) == 1 or base in samples):
         found = samples.get((peer, beside))
         base = statistics.median(sample.per_gib for sample in found) if found else float("nan")
         print(f"ratio: to {peer}'s CPU s/GiB at {beside}")
@@ -152,7 +153,8 @@ def main() -> None:
             table(workload.name, samples, base)
         print("\ngoals")
         for goal in half.GOALS:
-            if mine := samples.get(("bootforge", goal.workload)):
+            mine = samples.get(("bootforge", goal.workload))
+            if mine and (goal.peer, goal.beside) == (peer, beside):
                 ratio = statistics.median(sample.per_gib for sample in mine) / base
                 verdict = "met" if ratio <= goal.limit else "MISSED"
                 missed |= verdict != "met"

@@ -304,6 +304,7 @@ def test_the_verbs(tmp_path: Path) -> None:
     added = verb("media", "add", source, "--name", "mine", **env)
     assert (added.status, added.out) == (0, "mine\n")
     assert "url: media:mine" in added.err and "images/boot.iso" in added.err
+    assert "../../../AppStream/x86_64/os is not part of the tree" in added.err
     (row,) = verb("media", "list", "--json", **env).json
     assert (row["name"], row["version"], row["files"], row["checked"]) == ("mine", "9.4", 7, 3)
     assert "Test Linux" in verb("media", "list", **env).out
