@@ -136,7 +136,7 @@ def scripts(generation: Generation, seen: set[str]) -> tuple[list[str], list[str
 
 
 def by_library(bootstraps: list[str]) -> list[list[str]]:
-    """Scripts with the same library together: it is what is below the host's name, up to the first function of a host."""
+    """Scripts with the same library together: what is below the host's name, up to the first function of a host."""
     found: dict[str, list[str]] = {}
     for text in bootstraps:
         found.setdefault(text[: text.index("bf_describe() {")].split("\n", 2)[2], []).append(text)
