@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bootforge.errors import did_you_mean
 from bootforge.model import Nic, Plan
 from bootforge.model_steps import Step
-from bootforge.model_storage import DiskPlan
+from bootforge.model_storage import DiskPlan, StoragePlan
 from bootforge.plan.access import plan_logins, plan_sudo
 from bootforge.plan.accounts import plan_accounts
 from bootforge.plan.digest import plan_digest
@@ -17,6 +19,7 @@ from bootforge.plan.netfiles import plan_network_files
 from bootforge.plan.packages import plan_packages
 from bootforge.plan.services import plan_services
 from bootforge.plan.shared import shared
+from bootforge.plan.storage_steps import plan_storage_steps, storage_nics
 from bootforge.plan.system import plan_system
 from bootforge.plan.trust import plan_trust
 from bootforge.releases import RELEASES
@@ -25,8 +28,20 @@ from bootforge.site.load import Site
 from bootforge.words import Arg
 
 KINDS = (
-    *("hostname", "nic-names", "mark", "first-boot", "hosts", "resolver", "trust", "users", "groups", "keys"),
+    *("hostname", "storage-nics", "nic-names", "mark", "first-boot", "hosts", "resolver", "trust"),
+    *("users", "groups", "keys"),
     *("rpm-keys", "repos", "repos-purge", "modules", "packages"),
+    *(
+        "storage-devices",
+        "iscsi-initiator",
+        "iscsi-conf",
+        "iscsi-ifaces",
+        "multipath",
+        "lvm-scope",
+        "san-boot",
+        "fstab",
+    ),
+    *("san-services", "san-sysctl-live", "iscsi-login", "volumes", "paths"),
     *("directories", "files", "links", "absent", "edits", "sudo"),
     *("kernel-modules", "kernel-modules-live", "sysctl", "sysctl-live", "kernel-args"),
     *("timezone", "language", "keyboard", "ntp", "cron", "selinux", "selinux-booleans", "selinux-contexts", "firewall"),
@@ -41,6 +56,9 @@ _MADE = {
 }
 """Paths that a step makes which is not one whole file."""
 
+_EDITED = {"iscsi-conf": "/etc/iscsi/iscsid.conf", "fstab": "/etc/fstab", "lvm-scope": "/etc/lvm/lvm.conf"}
+"""Files of packages in which a step has lines of its own; the site may edit others."""
+
 _SITES = {(kind,) for kind in ("files", "links", "absent_paths", "edits")}
 
 
@@ -49,23 +67,28 @@ def plan_steps(
     host: ResolvedHost,
     nics: tuple[Nic, ...],
     disks: DiskPlan,
+    storage: StoragePlan | None,
     guests: tuple[Step, ...],
     faults: list[Fault],
 ) -> tuple[Step, ...]:
-    """Every step but the stamp: who the host is, who may use it, what it runs, how it is reached, ``guests``."""
+    """Every step but the stamp: who the host is, who may use it, what it runs, how it is reached, ``guests``. Volumes
+    are before files, which may be on them."""
+    first, held = storage_nics(storage, nics) if storage else (None, frozenset[str]())
     steps = (
         plan_hostname(host),
-        *_names_of_nics(nics),
+        *((first,) if first else ()),
+        *_names_of_nics(nics, held),
         Step("mark", "mark", (disks.mark, *disks.tagged), ()),
         Step("first-boot", "first_boot", (), (), ("install",)),
         *plan_names(host, nics, faults),
         *shared(host, ("trust", host.release, host.spec.trust), faults, lambda: plan_trust(site, host, faults)),
         *_accounts(site, host, faults),
         *plan_packages(site, host, nics, faults),
+        *plan_storage_steps(host, nics, storage, faults),
         *plan_files(site, host, faults),
         *shared(host, ("sudo", host.spec.sudo), faults, lambda: plan_sudo(host, faults)),
-        *plan_system(host, nics, faults),
-        *plan_network_files(host.name.text, nics, RELEASES[host.release], faults),
+        *plan_system(host, nics, storage.sysctl if storage else (), faults),
+        *_held(plan_network_files(host.name.text, nics, RELEASES[host.release], faults), held),
         *plan_services(host, faults),
         *guests,
         *plan_hooks(site, host, faults),
@@ -101,8 +124,12 @@ def _one_of_each_file(steps: tuple[Step, ...], faults: list[Fault]) -> None:
     for step in steps:
         if step.whole and step.path[:1] not in (("files",), ("directories",)):
             of.setdefault(step.whole.path, step.id)
+    edited = {_EDITED[step.id]: step.id for step in steps if step.id in _EDITED}
     for step in steps:
-        if step.path[:1] in _SITES and step.path[1] in of:
+        if step.path[:1] in _SITES and step.path[0] != "edits" and step.path[1] in edited:
+            what = f"{step.path[1]} has lines of the step {edited[step.path[1]]}"
+            faults.append(Fault(step.path, "BF111", what, "write 'edits:' for the site's own lines"))
+        elif step.path[:1] in _SITES and step.path[1] in of:
             what = f"{step.path[1]} is made by the step {of[step.path[1]]}"
             faults.append(Fault(step.path, "BF111", what, "say it where that step takes it from, or drop it"))
 
@@ -115,6 +142,19 @@ def _accounts(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[Step
     return shared(host, settings, faults, lambda: tuple(step for one in made for step in one(site, host, faults)))
 
 
-def _names_of_nics(nics: tuple[Nic, ...]) -> tuple[Step, ...]:
-    names: list[Arg] = [word for nic in nics if nic.named and nic.mac for word in (nic.mac, str(nic.device))]
-    return (Step("nic-names", "nic_names", tuple(names), ("nics",)),) if names else ()
+def _names_of_nics(nics: tuple[Nic, ...], held: frozenset[str]) -> tuple[Step, ...]:
+    named = [nic for nic in nics if nic.named and nic.mac]
+    words: list[Arg] = [word for nic in named for word in (nic.mac or "", str(nic.device))]
+    needs = ("storage-nics",) if held & {nic.name for nic in named} else ()
+    return (Step("nic-names", "nic_names", tuple(words), ("nics",), needs=needs),) if words else ()
+
+
+def _held(steps: tuple[Step, ...], held: frozenset[str]) -> tuple[Step, ...]:
+    """Profiles of the network, of which those of nics for iSCSI, and of what these are made of, wait until the machine
+    has turned out to have them."""
+    return tuple(
+        replace(one, needs=(*one.needs, "storage-nics"))
+        if one.path[:1] == ("nics",) and one.path[1:2] and one.path[1] in held
+        else one
+        for one in steps
+    )

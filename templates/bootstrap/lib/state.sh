@@ -137,7 +137,7 @@ bf_handlers() {
     # shellcheck disable=SC2086 # names of handlers have no blanks
     set -- "$bf_state"/pending/* $bf_due
     set -f
-    for bf_kind in daemon-reload trust sysctl modules initramfs grub network relabel firewall reload restart run; do
+    for bf_kind in daemon-reload trust sysctl modules initramfs grub network relabel firewall reconfigure reload restart run; do
         bf_last=
         for bf_name in "$@"; do
             bf_name=${bf_name##*/}
@@ -179,11 +179,19 @@ bf_handler() {
     bf_tell "$bf_status" "$((bf_time - bf_begun))" "handler:$1" "$bf_text"
 }
 
+# bf_pay HANDLER: what is owed is done now, because what the step does next needs it.
+bf_pay() {
+    [ -z "$bf_dry" ] && [ "$bf_phase" != install ] && [ -e "$bf_state/pending/$1" ] || return 0
+    bf_do_handler "$1" >/dev/null 2>&1 && rm -f "$bf_state/pending/$1" && bf_tell changed 0 "handler:$1" ''
+    return 0
+}
+
 # bf_do_handler NAME: NAME is KIND or KIND:WHAT.
 bf_do_handler() {
     case $bf_init:$1 in
     *:run:*) bf_command "${1#*:}" ;;
     *:network) bf_network ;;
+    *:reconfigure:multipathd) bf_multipath_reconfigure ;;
     *:initramfs) bf_initramfs ;;
     *:relabel) bf_relabel ;;
     *:grub) bf_grub_config ;;

@@ -374,7 +374,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com 53efd5c6fcfe3663e4c7be938f2e3bf0b322d98898b6643e0d1ec57da16955d9 57d6ae62b9fa62855ac8d77433b641860d413a67bcb24fb7c1420e8e05baae6d
+        bf_stamp web10.prod.den.example.com 53efd5c6fcfe3663e4c7be938f2e3bf0b322d98898b6643e0d1ec57da16955d9 3f8838ce87ad962a0daf3e4fd4e5774d0fd68d072416592d1bf64e395498de57
         bf_end $?
     fi
 }

@@ -388,7 +388,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com ea42132fb5b25f3c07da8fbc69cc54c5e02abd6a8129fc801aeabc7181cd28a4 57d6ae62b9fa62855ac8d77433b641860d413a67bcb24fb7c1420e8e05baae6d
+        bf_stamp web05.prod.den.example.com ea42132fb5b25f3c07da8fbc69cc54c5e02abd6a8129fc801aeabc7181cd28a4 3f8838ce87ad962a0daf3e4fd4e5774d0fd68d072416592d1bf64e395498de57
         bf_end $?
     fi
 }

@@ -423,7 +423,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web07.prod.den.example.com 0963832b6117e22ecf917f051f1d5cab438690f460d85028925582eec7b9a00e 57d6ae62b9fa62855ac8d77433b641860d413a67bcb24fb7c1420e8e05baae6d
+        bf_stamp web07.prod.den.example.com 0963832b6117e22ecf917f051f1d5cab438690f460d85028925582eec7b9a00e 3f8838ce87ad962a0daf3e4fd4e5774d0fd68d072416592d1bf64e395498de57
         bf_end $?
     fi
 }
