@@ -374,7 +374,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com 53efd5c6fcfe3663e4c7be938f2e3bf0b322d98898b6643e0d1ec57da16955d9 3f8838ce87ad962a0daf3e4fd4e5774d0fd68d072416592d1bf64e395498de57
+        bf_stamp web10.prod.den.example.com 53efd5c6fcfe3663e4c7be938f2e3bf0b322d98898b6643e0d1ec57da16955d9 9e2122f28b7272702f002cbc880c12ac7d0d015a1c82cf4b9a7f3648a83bb3a1
         bf_end $?
     fi
 }

@@ -360,7 +360,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web06.prod.den.example.com 50f92367540a492264dcc0cc4b17cf2de1d89d007d2f38dc0a6438d92f25e835 3f8838ce87ad962a0daf3e4fd4e5774d0fd68d072416592d1bf64e395498de57
+        bf_stamp web06.prod.den.example.com 50f92367540a492264dcc0cc4b17cf2de1d89d007d2f38dc0a6438d92f25e835 9e2122f28b7272702f002cbc880c12ac7d0d015a1c82cf4b9a7f3648a83bb3a1
         bf_end $?
     fi
 }

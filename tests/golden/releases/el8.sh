@@ -407,7 +407,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web08.prod.den.example.com 62c9bdf4c3081f7f98eb1db365c61a4b88e55b0e3a2f6ad724c4c3ef0f61edfb 3f8838ce87ad962a0daf3e4fd4e5774d0fd68d072416592d1bf64e395498de57
+        bf_stamp web08.prod.den.example.com 62c9bdf4c3081f7f98eb1db365c61a4b88e55b0e3a2f6ad724c4c3ef0f61edfb 9e2122f28b7272702f002cbc880c12ac7d0d015a1c82cf4b9a7f3648a83bb3a1
         bf_end $?
     fi
 }

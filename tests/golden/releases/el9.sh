@@ -468,7 +468,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web09.prod.den.example.com 4ac67b92700a561839cf1a5bf62a5fba1f85c5ccbee55b525260c68c8505d223 3f8838ce87ad962a0daf3e4fd4e5774d0fd68d072416592d1bf64e395498de57
+        bf_stamp web09.prod.den.example.com 4ac67b92700a561839cf1a5bf62a5fba1f85c5ccbee55b525260c68c8505d223 9e2122f28b7272702f002cbc880c12ac7d0d015a1c82cf4b9a7f3648a83bb3a1
         bf_end $?
     fi
 }
