@@ -106,7 +106,8 @@ class ChapPlan:
 
 @dataclass(frozen=True, slots=True)
 class StoragePlan:
-    """A host's storage network: the one value behind iSCSI, multipath, LVM and mounts."""
+    """A host's storage network: the one value behind iSCSI, multipath, LVM and mounts. ``settings``: keys of
+    iscsid.conf and of node records; ``sysctl``: of the kernel, each by its file below /proc/sys."""
 
     policy: str
     initiator: str | None
@@ -114,6 +115,8 @@ class StoragePlan:
     arrays: tuple[ArrayPlan, ...]
     volumes: tuple[VolumePlan, ...]
     chap: ChapPlan | None
+    settings: tuple[tuple[str, str], ...] = ()
+    sysctl: tuple[tuple[str, str], ...] = ()
 
 
 tell_plainly(globals().values())

@@ -59,6 +59,11 @@ class Release:
     it. ``sysctl_d``: its boot reads /etc/sysctl.d (initscripts: rc.d/init.d/functions, apply_sysctl). ``chrony``: what
     keeps the time, else ntpd. ``input_chain``: where lokkit's rules stand in /etc/sysconfig/iptables
     (system-config-firewall: fw_iptables.py; system-config-securitylevel: lokkit.c); empty where there is firewalld.
+    ``mp_dialect``: the version of multipath-tools whose words multipath.conf is in (libmultipath/dict.c; EL7's 0.4.9
+    has many of later ones). ``lvm_scope``: what keeps LVM to the disks that it may see: its file of devices
+    (lvmdevices(8)) from EL9 on; before, a filter, which is the global one where daemons scan as well (lvm.conf(5)).
+    ``loose_rp``: rp_filter knows 2, loose (Linux 2.6.31); else it is switched off for the nics concerned.
+    ``login_retries``: node records have node.session.initial_login_retry_max, which EL5's first ones had not.
     """
 
     name: str
@@ -97,6 +102,10 @@ class Release:
     sysctl_d: bool = True
     chrony: bool = True
     input_chain: str = ""
+    mp_dialect: Literal["0.4.7", "0.4.9", "el7", "0.8"] = "0.8"
+    lvm_scope: Literal["filter", "global_filter", "devices"] = "devices"
+    loose_rp: bool = True
+    login_retries: bool = True
     repo_options: bool = True
     one_driver: bool = False
     onerror: bool = True
@@ -133,6 +142,7 @@ _EL8 = replace(
     grub_linux="linuxefi",
     x86_level=1,
     net_format="ifcfg",
+    lvm_scope="global_filter",
     end_of_life="2029-05",
     releasever="8",
 )
@@ -149,6 +159,7 @@ _EL7 = replace(
     memory=670,
     dom0="xl",
     auto_firmware=False,
+    mp_dialect="el7",
     pkg="yum",
     modules=False,
     hashes=("$6$", "$5$", "$1$"),
@@ -178,6 +189,8 @@ _EL6 = replace(
     network_manager=False,
     chrony=False,
     input_chain="INPUT",
+    mp_dialect="0.4.9",
+    lvm_scope="filter",
     one_driver=True,
     onerror=False,
     nosave=False,
@@ -210,6 +223,9 @@ _EL5 = replace(
     services=False,
     sysctl_d=False,
     input_chain="RH-Firewall-1-INPUT",
+    mp_dialect="0.4.7",
+    loose_rp=False,
+    login_retries=False,
     repo_options=False,
     trust="bundle",
     xen_images="images/xen",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bootforge.errors import did_you_mean
 from bootforge.model import Nic, Plan
 from bootforge.model_steps import Step
-from bootforge.model_storage import DiskPlan
+from bootforge.model_storage import DiskPlan, StoragePlan
 from bootforge.plan.access import plan_logins, plan_sudo
 from bootforge.plan.accounts import plan_accounts
 from bootforge.plan.digest import plan_digest
@@ -17,6 +17,7 @@ from bootforge.plan.netfiles import plan_network_files
 from bootforge.plan.packages import plan_packages
 from bootforge.plan.services import plan_services
 from bootforge.plan.shared import shared
+from bootforge.plan.storage_steps import plan_storage_steps
 from bootforge.plan.system import plan_system
 from bootforge.plan.trust import plan_trust
 from bootforge.releases import RELEASES
@@ -27,6 +28,8 @@ from bootforge.words import Arg
 KINDS = (
     *("hostname", "nic-names", "mark", "first-boot", "hosts", "resolver", "trust", "users", "groups", "keys"),
     *("rpm-keys", "repos", "repos-purge", "modules", "packages"),
+    *("storage-nics", "iscsi-initiator", "iscsi-conf", "iscsi-ifaces", "multipath", "lvm-scope", "san-boot", "fstab"),
+    *("san-services", "san-sysctl-live", "iscsi-login", "volumes", "paths"),
     *("directories", "files", "links", "absent", "edits", "sudo"),
     *("kernel-modules", "kernel-modules-live", "sysctl", "sysctl-live", "kernel-args"),
     *("timezone", "language", "keyboard", "ntp", "cron", "selinux", "selinux-booleans", "selinux-contexts", "firewall"),
@@ -49,10 +52,12 @@ def plan_steps(
     host: ResolvedHost,
     nics: tuple[Nic, ...],
     disks: DiskPlan,
+    storage: StoragePlan | None,
     guests: tuple[Step, ...],
     faults: list[Fault],
 ) -> tuple[Step, ...]:
-    """Every step but the stamp: who the host is, who may use it, what it runs, how it is reached, ``guests``."""
+    """Every step but the stamp: who the host is, who may use it, what it runs, how it is reached, ``guests``. Volumes are
+    before files, which may be on them."""
     steps = (
         plan_hostname(host),
         *_names_of_nics(nics),
@@ -62,9 +67,10 @@ def plan_steps(
         *shared(host, ("trust", host.release, host.spec.trust), faults, lambda: plan_trust(site, host, faults)),
         *_accounts(site, host, faults),
         *plan_packages(site, host, nics, faults),
+        *plan_storage_steps(host, nics, storage, faults),
         *plan_files(site, host, faults),
         *shared(host, ("sudo", host.spec.sudo), faults, lambda: plan_sudo(host, faults)),
-        *plan_system(host, nics, faults),
+        *plan_system(host, nics, storage.sysctl if storage else (), faults),
         *plan_network_files(host.name.text, nics, RELEASES[host.release], faults),
         *plan_services(host, faults),
         *guests,

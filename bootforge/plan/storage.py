@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from bootforge.errors import did_you_mean
 from bootforge.model import Nic, Path
-from bootforge.model_storage import ArrayPath, ArrayPlan, ChapPlan, Iface, StoragePlan, VolumePlan
+from bootforge.model_storage import ArrayPath, ArrayPlan, ChapPlan, StoragePlan, VolumePlan
 from bootforge.plan.faults import Fault, check_secret
+from bootforge.plan.iscsi import make_iface, settings_of, sysctl_of
 from bootforge.plan.volumes import check_volumes
 from bootforge.releases import RELEASES
 from bootforge.resolve import ResolvedHost
@@ -42,14 +43,17 @@ def plan_storage(site: Site, host: ResolvedHost, nics: tuple[Nic, ...], faults: 
         _array(name, site.arrays[name], spec.path_policy, san, path, faults if whole and san else [])
         for name, path in sorted(reached.items())
     )
-    ifaces = tuple(_iface(nic) for nic in san if nic.network)
-    return StoragePlan(spec.path_policy, spec.initiator, ifaces, arrays, volumes, chap)
-
-
-def _iface(nic: Nic) -> Iface:
-    """By MAC address where the nic has one of its own; what is made of others shares theirs, and goes by its name."""
-    assert nic.network is not None
-    return Iface(nic.name, nic.mac, None if nic.mac else nic.device, nic.network.name)
+    release = RELEASES[host.release]
+    return StoragePlan(
+        policy=spec.path_policy,
+        initiator=spec.initiator,
+        ifaces=tuple(make_iface(nic, nics) for nic in san),
+        arrays=arrays,
+        volumes=volumes,
+        chap=chap,
+        settings=settings_of(spec.path_policy, arrays, release),
+        sysctl=sysctl_of(san, release, spec.sysctl),
+    )
 
 
 def _volume(site: Site, host: ResolvedHost, name: str, spec: VolumeSpec, faults: list[Fault]) -> VolumePlan:

@@ -3,7 +3,7 @@ is in plan/security.py."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from bootforge.model import Nic
 from bootforge.model_steps import Step, whole_file
@@ -18,20 +18,23 @@ from bootforge.words import Arg
 _HEAD = "# Written by Bootforge; changes are lost.\n"
 
 
-def plan_system(host: ResolvedHost, nics: tuple[Nic, ...], faults: list[Fault]) -> tuple[Step, ...]:
-    """The steps of the system's settings. Modules are first: some keys of sysctl are made by a module."""
+def plan_system(
+    host: ResolvedHost, nics: tuple[Nic, ...], sysctl: tuple[tuple[str, str], ...], faults: list[Fault]
+) -> tuple[Step, ...]:
+    """The steps of the system's settings. Modules are first: some keys of sysctl are made by a module. ``sysctl``: keys
+    that the storage network needs besides those of the site."""
     spec, release = host.spec, RELEASES[host.release]
     kernel_of = (spec.kernel_modules, spec.kernel_module_options, spec.sysctl, spec.kernel_args)
     system_of = (spec.timezone, spec.language, spec.keyboard, spec.cron, spec.users)
     security_of = (spec.selinux, spec.selinux_booleans, spec.selinux_contexts, spec.firewall, spec.services)
     before, after = shared(
         host,
-        ("settings", host.release, *kernel_of, *system_of, *security_of),
+        ("settings", host.release, repr(sysctl), *kernel_of, *system_of, *security_of),
         faults,
         lambda: (
             (
                 *_modules(host, release, faults),
-                *_sysctl(host, release, faults),
+                *_sysctl(host, release, dict(sysctl), faults),
                 _kernel_args(host),
                 *_locale(host, release),
             ),
@@ -87,10 +90,10 @@ def _modules(host: ResolvedHost, release: Release, faults: list[Fault]) -> Itera
         yield Step("kernel-modules-live", "modules_live", tuple(live), path, LIVE, needs)
 
 
-def _sysctl(host: ResolvedHost, release: Release, faults: list[Fault]) -> Iterator[Step]:
+def _sysctl(host: ResolvedHost, release: Release, more: Mapping[str, str], faults: list[Fault]) -> Iterator[Step]:
     """net.ipv4.ip_forward is first: the kernel sets others anew when it is written
     (Documentation/networking/ip-sysctl.rst)."""
-    settings = host.spec.sysctl
+    settings = {**more, **host.spec.sysctl}
     keys = sorted(settings, key=lambda key: (sysctl_file(key) != "net/ipv4/ip_forward", sysctl_file(key)))
     seen: dict[str, str] = {}
     for key in keys:

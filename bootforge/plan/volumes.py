@@ -86,14 +86,14 @@ def _together(host: ResolvedHost) -> Iterator[Fault]:
             paths = sorted(paths)
             names = " and ".join(path[1] for path in paths)
             yield Fault(written(host, paths), "BF096", f"{names} {what} {value}", "give each its own")
-    mapped = {_mapped(spec.vg, spec.lv): f"{spec.vg}/{spec.lv}" for spec in volumes.values() if spec.vg and spec.lv}
-    mapped |= {_mapped(vg, lv): f"{vg}/{lv}" for vg in _system_groups(host.spec) for lv in host.spec.filesystems}
+    mapped = {mapped_name(spec.vg, spec.lv): f"{spec.vg}/{spec.lv}" for spec in volumes.values() if spec.vg and spec.lv}
+    mapped |= {mapped_name(vg, lv): f"{vg}/{lv}" for vg in _system_groups(host.spec) for lv in host.spec.filesystems}
     for name in sorted(volumes.keys() & mapped):
         what = f"volume {name} and logical volume {mapped[name]} would both be /dev/mapper/{name}"
         yield Fault(("volumes", name), "BF096", what, "give one of them another name")
 
 
-def _mapped(group: str, logical: str) -> str:
+def mapped_name(group: str, logical: str) -> str:
     """What device-mapper calls a logical volume: a dash parts group and volume, and is doubled inside."""
     return f"{group.replace('-', '--')}-{logical.replace('-', '--')}"
 

@@ -27,7 +27,7 @@ def steps_of(release: str, kinds: str, **settings: Any) -> tuple[Step, ...]:
     spec = HostSpec.model_validate(settings)
     host = replace(small().host(HOST), release=release, spec=spec, memo={})
     faults: list[Any] = []
-    found = plan_system(host, plan_nics(small().site, small().host(HOST), faults), faults)
+    found = plan_system(host, plan_nics(small().site, small().host(HOST), faults), (), faults)
     assert not faults, faults
     return tuple(step for step in found if step.id.split(":")[0] in kinds.split())
 

@@ -137,7 +137,8 @@ bf_handlers() {
     # shellcheck disable=SC2086 # names of handlers have no blanks
     set -- "$bf_state"/pending/* $bf_due
     set -f
-    for bf_kind in daemon-reload trust sysctl modules initramfs grub network relabel firewall reload restart run; do
+    for bf_kind in daemon-reload trust sysctl modules initramfs grub network relabel firewall reconfigure reload restart \
+        run; do
         bf_last=
         for bf_name in "$@"; do
             bf_name=${bf_name##*/}
@@ -184,6 +185,7 @@ bf_do_handler() {
     case $bf_init:$1 in
     *:run:*) bf_command "${1#*:}" ;;
     *:network) bf_network ;;
+    *:reconfigure:multipathd) bf_multipath_reconfigure ;;
     *:initramfs) bf_initramfs ;;
     *:relabel) bf_relabel ;;
     *:grub) bf_grub_config ;;

@@ -1,0 +1,212 @@
+"""The storage network as steps of the bootstrap: what can be configured before the first boot is configured in every
+phase, what needs the array in phases boot and run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bootforge.model import Nic
+from bootforge.model_steps import Phase, Step, whole_file
+from bootforge.model_storage import StoragePlan, VolumePlan
+from bootforge.plan.faults import Fault
+from bootforge.plan.iscsi import CONF, conf_edits
+from bootforge.plan.multipath import FILE, multipath_conf
+from bootforge.plan.volumes import mapped_name
+from bootforge.releases import RELEASES, Release
+from bootforge.resolve import ResolvedHost
+from bootforge.words import Arg
+
+LIVE: tuple[Phase, ...] = ("boot", "run")
+_AT = ("volumes",)
+_FIRST = ("storage-nics", "packages")
+"""A machine that is not the one that was planned is not touched."""
+
+
+def plan_storage_steps(
+    host: ResolvedHost, nics: tuple[Nic, ...], plan: StoragePlan | None, faults: list[Fault]
+) -> tuple[Step, ...]:
+    """Every step of a host's storage, in order; none for a host without volumes."""
+    if plan is None:
+        return ()
+    release = RELEASES[host.release]
+    _check_services(host, plan, release, faults)
+    return tuple(
+        one
+        for steps in (
+            _nics(plan, nics),
+            _iscsi(plan),
+            _disks(plan, release),
+            _services(plan, release),
+            _live(plan, nics, release),
+        )
+        for one in steps
+    )
+
+
+def _nics(plan: StoragePlan, nics: tuple[Nic, ...]) -> Iterator[Step]:
+    """Each nic for iSCSI, and the hardware that it is made of."""
+    by_name = {nic.name: nic for nic in nics}
+    words: list[Arg] = []
+    for iface in plan.ifaces:
+        if iface.mac:
+            words += ["own", iface.name, iface.mac]
+        elif iface.device:
+            words += ["device", iface.name, iface.device]
+    below = [by_name[iface.name] for iface in plan.ifaces if not iface.mac and iface.name in by_name]
+    hard: dict[str, Nic] = {}
+    while below:
+        nic = below.pop()
+        if nic.kind == "physical":
+            hard[nic.name] = nic
+        below += [by_name[name] for name in nic.below]
+    for name, nic in sorted(hard.items()):
+        words += ["mac", name, nic.mac] if nic.mac else []
+    yield Step("storage-nics", "storage_nics", tuple(words), ("nics",))
+
+
+def _iscsi(plan: StoragePlan) -> Iterator[Step]:
+    if plan.initiator:
+        file, text = "/etc/iscsi/initiatorname.iscsi", f"InitiatorName={plan.initiator}\n"
+        notify = ("restart:iscsid",)
+        yield whole_file("iscsi-initiator", file, text, ("initiator",), mode="600", needs=_FIRST, notify=notify)
+    yield Step("iscsi-conf", "edits", (CONF,), _AT, needs=_FIRST, content=conf_edits(plan.settings))
+    words: list[Arg] = []
+    for iface in plan.ifaces:
+        key = "iface.hwaddress" if iface.mac else "iface.net_ifacename"
+        words += [iface.name, key, iface.mac or str(iface.device)]
+    yield Step("iscsi-ifaces", "iscsi_ifaces", tuple(words), ("nics",), needs=_FIRST)
+
+
+def _disks(plan: StoragePlan, release: Release) -> Iterator[Step]:
+    """What looks at disks: multipath, LVM, what logs in at boot, /etc/fstab."""
+    if plan.policy == "multipath":
+        notify = ("reconfigure:multipathd",)
+        yield whole_file("multipath", FILE, multipath_conf(plan, release), _AT, needs=_FIRST, notify=notify)
+    groups = sorted({volume.group for volume in plan.volumes if volume.group})
+    if groups:
+        key = "filter" if release.lvm_scope == "filter" else "global_filter"
+        yield Step("lvm-scope", "lvm_scope", (key, lvm_filter(plan)), _AT, needs=_FIRST)
+    names = " ".join(iface.name for iface in plan.ifaces)
+    devices = " ".join(disk_of(plan, volume) for volume in plan.volumes if volume.group and volume.wwid)
+    reload = ("daemon-reload",) if release.systemd else ()
+    yield Step("san-boot", "san_boot", (names, " ".join(groups), devices), _AT, needs=_FIRST, notify=reload)
+    if any(volume.mount for volume in plan.volumes):
+        content = fstab_edits(plan, release)
+        yield Step("fstab", "fstab", (), _AT, needs=_FIRST, notify=reload, content=content)
+
+
+def _services(plan: StoragePlan, release: Release) -> Iterator[Step]:
+    words = tuple(word for pair in services_of(plan, release) for word in pair)
+    yield Step("san-services", "services", words, _AT, needs=("storage-nics", "packages", "multipath"))
+
+
+def _live(plan: StoragePlan, nics: tuple[Nic, ...], release: Release) -> Iterator[Step]:
+    if plan.sysctl:
+        words = tuple(word for pair in plan.sysctl for word in pair)
+        yield Step("san-sysctl-live", "sysctl_live", words, ("nics",), LIVE, ("storage-nics",))
+    chap, chap_words = plan.chap, ("", "", "", "")
+    if chap:
+        names = [slot.source.partition(":")[2] if slot else "" for slot in (chap.secret, chap.mutual_secret)]
+        chap_words = (chap.user, names[0], chap.mutual_user or "", names[1])
+    secrets = tuple(name for name in (chap_words[1], chap_words[3]) if name)
+    needs = (*_FIRST, "iscsi-initiator", "iscsi-conf", "iscsi-ifaces", "multipath", "lvm-scope", "san-services")
+    content = login_plan(plan, nics)
+    yield Step("iscsi-login", "iscsi_login", chap_words, _AT, LIVE, needs, content=content, secrets=secrets)
+    for volume in plan.volumes:
+        if not volume.wwid:
+            continue
+        shared = "shared" if volume.shared_by else ""
+        words = (
+            *(volume.name, disk_of(plan, volume), volume.wwid, str(volume.size or "")),
+            *(
+                volume.group or "",
+                volume.logical or "",
+                node_of(plan, volume) if volume.fstype or volume.logical else "",
+            ),
+            *(volume.fstype or "", volume.mount or "", shared),
+        )
+        yield Step(f"volumes:{volume.name}", "volume", words, ("volumes", volume.name), LIVE, (*needs, "fstab"))
+    if plan.policy == "multipath":
+        ways = {array.name: len(array.paths) for array in plan.arrays}
+        words = tuple(word for one in plan.volumes if one.wwid for word in (one.name, str(ways.get(one.array, 1))))
+        if words:
+            yield Step("paths", "paths", words, _AT, LIVE, ("storage-nics", "multipath", "san-services"))
+
+
+def disk_of(plan: StoragePlan, volume: VolumePlan) -> str:
+    """The volume as a disk: its map, or what udev calls the one disk that it is."""
+    return f"/dev/mapper/{volume.name}" if plan.policy == "multipath" else f"/dev/disk/by-id/scsi-{volume.wwid}"
+
+
+def node_of(plan: StoragePlan, volume: VolumePlan) -> str:
+    """What a file system of the volume is on."""
+    if volume.group and volume.logical:
+        return f"/dev/mapper/{mapped_name(volume.group, volume.logical)}"
+    return disk_of(plan, volume)
+
+
+def lvm_filter(plan: StoragePlan) -> str:
+    """A filter that leaves disks of the machine alone: of what comes by iSCSI (udev's by-path names say so) only the
+    planned disks are seen; and no logical volume of their groups, so that the groups of guests inside them stay the
+    guests'. A name that is accepted counts more than one that is not (lvm.conf(5))."""
+    disks = sorted(disk_of(plan, volume) for volume in plan.volumes if volume.wwid)
+    groups = sorted({volume.group for volume in plan.volumes if volume.group})
+    accepted = [f"a|^{_literal(disk)}$|" for disk in disks]
+    refused = [r"r|^/dev/disk/by-path/.*-iscsi-|"]
+    for group in groups:
+        refused += [f"r|^/dev/{_literal(group)}/|", f"r|^/dev/mapper/{_literal(group.replace('-', '--'))}-[^-]|"]
+    return "[ " + ", ".join(f'"{one}"' for one in (*accepted, *refused)) + " ]"
+
+
+def _literal(text: str) -> str:
+    return text.replace(".", "[.]").replace("+", "[+]")
+
+
+def fstab_edits(plan: StoragePlan, release: Release) -> str:
+    """The program for bf_edits: no other line for the same place, and ours as a block. Where systemd reads them
+    ``nofail`` keeps a missing disk from holding up the boot; mounts of EL5 know no such word, and its netfs goes on."""
+    options = "_netdev,nofail" if release.systemd else "_netdev"
+    mounts = sorted((volume.mount, volume) for volume in plan.volumes if volume.mount)
+    lines, others = [], []
+    for mount, volume in mounts:
+        lines.append(f"{node_of(plan, volume)} {mount} {volume.fstype} {options} 0 0\n")
+        others.append(f"absent\n^[ \t]*[^# \t][^ \t]*[ \t]+{_literal(mount)}[ \t]\n\n")
+    block = f"block\n# BEGIN Bootforge: volumes\n# END Bootforge: volumes\n{len(lines)}\n"
+    return "".join([*others, block, *lines])
+
+
+def services_of(plan: StoragePlan, release: Release) -> tuple[tuple[str, str], ...]:
+    """iscsid is started by its socket, or by whoever asks for it; scripts of EL5 and EL6 have their part in stopping:
+    iscsi logs out after netfs has unmounted."""
+    maps = (("multipathd", "on"),) if plan.policy == "multipath" else ()
+    if release.systemd:
+        return (("iscsid.socket", "on"), *maps)
+    return (("iscsid", "enabled"), ("iscsi", "enabled"), ("netfs", "enabled"), *maps)
+
+
+def _check_services(host: ResolvedHost, plan: StoragePlan, release: Release, faults: list[Fault]) -> None:
+    """What the site says of the same services."""
+    for name, wanted in services_of(plan, release):
+        said = host.spec.services.get(name)
+        if said in ("off", "masked"):
+            what = f"{name} is {said}, and its volumes need it"
+            faults.append(Fault(("services", name), "BF166", what, f"drop it, or write '{wanted}'"))
+
+
+def login_plan(plan: StoragePlan, nics: tuple[Nic, ...]) -> str:
+    """What bf_iscsi_login reads: keys of node records, disks that must appear, and ways."""
+    by_name = {nic.name: nic for nic in nics}
+    ifaces = {iface.name: iface for iface in plan.ifaces}
+    lines = [f"set {key} {value}\n" for key, value in plan.settings]
+    lines += [f"volume {disk_of(plan, volume)}\n" for volume in plan.volumes if volume.wwid]
+    for array in plan.arrays:
+        volumes = [volume for volume in plan.volumes if volume.array == array.name]
+        known = all(volume.target for volume in volumes)
+        targets = ",".join(sorted({volume.target for volume in volumes if volume.target})) if known else "-"
+        for path in array.paths:
+            iface = ifaces[path.iface]
+            kind, nic = ("mac", str(iface.mac)) if iface.mac else ("device", str(iface.device))
+            mtu = by_name[path.iface].mtu or 1500
+            portals = ",".join(map(str, path.portals))
+            lines.append(f"path {array.name} {path.iface} {kind} {nic} {mtu} {portals} {targets}\n")
+    return "".join(lines)
