@@ -149,8 +149,8 @@ bf_reaches() {
         bf_nic_of "$4"
         bf_through=$bf_nic
     fi
-    for bf_portal in $(bf_words_of "$6"); do
-        bf_address=${bf_portal%:*} bf_tries=1
+    for bf_gate in $(bf_words_of "$6"); do
+        bf_address=${bf_gate%:*} bf_tries=1
         # A switch that has just seen the link may not forward yet.
         [ "$bf_phase" != boot ] || bf_tries=${BF_SAN_TRIES:-10}
         while ! bf_pings "$5"; do
@@ -159,7 +159,7 @@ bf_reaches() {
             sleep 2
         done
         if [ "$bf_tries" -gt 0 ]; then
-            bf_reached="$bf_reached,$bf_portal"
+            bf_reached="$bf_reached,$bf_gate"
         elif bf_pings 84; then
             bf_why="$bf_why, $2 ($bf_through) reaches $1 at $bf_address, but not with frames of $5 bytes"
         else
@@ -278,27 +278,27 @@ EOS
 bf_log_in() {
     bf_of_path "$2" "$6" "$7"
     bf_reached=
-    while read -r bf_target bf_portal bf_word bf_entry; do
+    while read -r bf_target bf_portal bf_over bf_entry; do
         [ -n "$bf_target" ] || continue
         case $bf_open in
-        *"$bf_newline$bf_target $bf_portal $bf_word$bf_newline"*) continue ;;
+        *"$bf_newline$bf_target $bf_portal $bf_over$bf_newline"*) continue ;;
         esac
         bf_missing=1
         if [ -n "$bf_secrets_lack" ] && ! grep -q '^node.session.auth.password = ' "$bf_entry"; then
             bf_wrong="$bf_wrong, $bf_target needs the secret $bf_secrets_lack, which was not given"
             continue
         fi
-        bf_change "$bf_target over $bf_word" || continue
+        bf_change "$bf_target over $bf_over" || continue
         if [ -z "$bf_reached" ] && ! bf_reaches "$@"; then return 0; fi
         case ,$bf_reached, in
         *",$bf_portal,"*) ;;
         *) continue ;;
         esac
-        bf_answer=$(bf_within 60 iscsiadm -m node -T "$bf_target" -p "$bf_portal" -I "$bf_word" --login 2>&1 </dev/null)
+        bf_answer=$(bf_within 60 iscsiadm -m node -T "$bf_target" -p "$bf_portal" -I "$bf_over" --login 2>&1 </dev/null)
         case $? in
         0 | 15) ;;
-        24) bf_wrong="$bf_wrong, $bf_target over $bf_word: the array does not accept this host's CHAP, or it the array's" ;;
-        *) bf_wrong="$bf_wrong, $bf_target over $bf_word: ${bf_answer##*"$bf_newline"}" ;;
+        24) bf_wrong="$bf_wrong, $bf_target over $bf_over: the array does not accept this host's CHAP, or it the array's" ;;
+        *) bf_wrong="$bf_wrong, $bf_target over $bf_over: ${bf_answer##*"$bf_newline"}" ;;
         esac
     done <<EOS
 $bf_mine
