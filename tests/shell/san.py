@@ -156,7 +156,10 @@ vgcreate) label "$last" || exit 5; echo "$2" >vg; mv vg $key; grep -qsx x vg-$1 
 lvcreate) # -l 100%FREE -n LV VG
     [ -e vg-$5 ] || exit 5
     mkdir -p ROOT/dev/mapper; truncate -s SIZE "ROOT/dev/mapper/$5-$4"; echo "$4" >>vg-$5 ;;
-vgchange) while read -r lv; do [ -e "ROOT/dev/mapper/$2-$lv" ] || truncate -s SIZE "ROOT/dev/mapper/$2-$lv"; done <vg-$2 ;;
+vgchange)
+    while read -r lv; do
+        [ -e "ROOT/dev/mapper/$2-$lv" ] || truncate -s SIZE "ROOT/dev/mapper/$2-$lv"
+    done <vg-$2 ;;
 lvmdevices) mkdir -p ${list%/*}; echo "$2" >>$list ;;
 vgimportdevices) mkdir -p ${list%/*}; echo imported >>$list ;;
 *) exit 1 ;;
@@ -187,7 +190,7 @@ cat $fake/new >>$root/proc/mounts; rm $fake/new
 
 
 def label() -> bytes:
-    """The second sector of a physical volume (lib/format_text/layout.h): id, sector, CRC from byte 20 on, offset, type."""
+    """The second sector of a physical volume (lib/format_text/layout.h): id, sector, CRC of the rest, offset, type."""
     rest = (32).to_bytes(4, "little") + b"LVM2 001" + b"0123456789abcdefghijklmnopqrstuv" + bytes(448)
     rest = rest[:492]
     crc = zlib.crc32(rest, 0xF597A6CF ^ 0xFFFFFFFF) ^ 0xFFFFFFFF

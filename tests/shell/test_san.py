@@ -1,13 +1,11 @@
-"""The storage network of a host: what is written before its first boot, logins, and volumes that are never destroyed."""
+"""The storage network of a host: what is written before its first boot, logins, and that no volume is destroyed."""
 
 from __future__ import annotations
 
 import atexit
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,9 @@ import pytest
 from bootforge.generation import Generation
 from bootforge.model import Plan
 from bootforge.model_steps import Step
-from bootforge.plan.storage_steps import LIVE
-from tests.shell.san import SIZE, array, knows_the_label, label
+from tests.shell.san import array, knows_the_label
 from tests.shell.test_services import CHKCONFIG, SERVICE
-from tests.shell.world import SHELLS, Case, Ran, World, machine_shell, proofs, script_of
+from tests.shell.world import SHELLS, Case, World, machine_shell, proofs
 from tests.sites import san_with
 
 EQL, TWO, XEN = "db02.prod.den.example.com", "db03.prod.den.example.com", "xen01.den.example.com"
@@ -86,6 +83,7 @@ def old(world: World) -> World:
     (world.bin / "lvmdevices").unlink()
     world.write("lib/udev/scsi_id", f"#!/bin/sh\necho {GUESTS}\n", 0o755)
     (world.fake / "running").mkdir()
+    (world.fake / "levels").mkdir()
     for name in ("iscsid", "iscsi", "netfs"):
         world.write(f"etc/init.d/{name}", "", 0o755)
     return world
@@ -139,7 +137,6 @@ CASES = [
                 edited("proc/mounts", "/dev/mapper/vg_data-orders /srv/orders ext4 rw 0 0\n", "")(w),
                 w.tool("vgchange", f"mv {w.at}/gone {w.root}/dev/mapper/vg_data-orders"),
             ),
-            "devices-file": lambda w: (w.root / "etc/lvm/devices/system.devices").write_text("other\n"),
             "unit": edited("etc/systemd/system/bootforge-san.service", "180", "0"),
             "script": edited("usr/libexec/bootforge-san", "san0 san1", "san0"),
             "stopped": lambda w: (w.fake / "units/multipathd").write_text("enabled\n"),
@@ -165,7 +162,7 @@ CASES = [
         prepare=old,
         drifts={
             "filter": edited("etc/lvm/lvm.conf", "-iscsi-", "-else-"),
-            "filter-gone": lambda w: w.write("etc/lvm/lvm.conf", 'devices {\n\tfilter = [\n"a/.*/"\n]\n}\n'),
+            "filter-of-lines": edited("etc/lvm/lvm.conf", "\tfilter = ", '\tfilter = [\n"a/.*/"\n]\n\t# filter ='),
             "levels": lambda w: (w.fake / "levels/netfs").write_text("\n"),
             "link": lambda w: (w.root / "etc/rc.d/rc3.d/S14bootforge-san").unlink(),
         },

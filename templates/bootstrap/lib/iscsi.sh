@@ -9,12 +9,6 @@ bf_program() {
     IFS=$bf_ifs
 }
 
-# bf_pay HANDLER: what is owed is done now, because what follows needs it.
-bf_pay() {
-    [ -z "$bf_dry" ] && [ -e "$bf_state/pending/$1" ] || return 0
-    bf_answer=$(bf_do_handler "$1" 2>&1) && rm -f "$bf_state/pending/$1"
-}
-
 # bf_machine_nics: sets bf_nics to a line 'NAME ADDRESS' for each nic of the machine, with 'hard' at the end where there
 # is hardware, or what a hypervisor makes look so, behind it. A port of a bond shows the bond's address and keeps its own.
 bf_machine_nics() {

@@ -5,9 +5,7 @@
 bf_services() {
     bf_wrong=0 bf_count=$(($# / 2)) bf_names='' bf_odd=''
     # A unit that this run wrote is the old one to systemd until it has read it again.
-    if [ -e "$bf_state/pending/daemon-reload" ] && [ -z "$bf_dry" ] && [ "$bf_phase" != install ]; then
-        bf_within 60 systemctl daemon-reload && bf_state_drop pending/daemon-reload
-    fi
+    bf_pay daemon-reload
     for bf_word in "$@"; do
         if [ -z "$bf_odd" ]; then bf_names="$bf_names $bf_word" bf_odd=1; else bf_odd=''; fi
     done

@@ -180,6 +180,13 @@ bf_handler() {
     bf_tell "$bf_status" "$((bf_time - bf_begun))" "handler:$1" "$bf_text"
 }
 
+# bf_pay HANDLER: what is owed is done now, because what the step does next needs it.
+bf_pay() {
+    [ -z "$bf_dry" ] && [ "$bf_phase" != install ] && [ -e "$bf_state/pending/$1" ] || return 0
+    bf_do_handler "$1" >/dev/null 2>&1 && rm -f "$bf_state/pending/$1" && bf_tell changed 0 "handler:$1" ''
+    return 0
+}
+
 # bf_do_handler NAME: NAME is KIND or KIND:WHAT.
 bf_do_handler() {
     case $bf_init:$1 in
