@@ -18,6 +18,7 @@ from bootforge.errors import NotFound, Problem, SiteError, did_you_mean
 from bootforge.model import Assertion, Facts, Origin, Path, Trail
 from bootforge.naming import CAPTURE, DECIDED
 from bootforge.releases import RELEASES
+from bootforge.required import with_required
 from bootforge.rules import class_name
 from bootforge.site.kinds import Atomic, Kind, Scalar, kind_at
 from bootforge.site.layer import Layer, Merged, merge
@@ -97,6 +98,7 @@ class Resolver:
         merged = self.interpolate(
             merged, {**facts, **decided_facts(self.site, facts, profile.release, profile.arch)}, name
         )
+        merged = with_required(merged, profile.release)
         problems = [replace(problem, host=name) for problem in merged.problems]
         spec = self.typer.typed(merged, below, layer.origin, problems, name)
         if problems or spec is None:

@@ -13,6 +13,7 @@ from bootforge.plan.iscsi import CONF, conf_edits
 from bootforge.plan.multipath import FILE, multipath_conf
 from bootforge.plan.volumes import mapped_name
 from bootforge.releases import RELEASES, Release
+from bootforge.required import lacking
 from bootforge.resolve import ResolvedHost
 from bootforge.words import Arg
 
@@ -30,6 +31,9 @@ def plan_storage_steps(
         return ()
     release = RELEASES[host.release]
     _check_services(host, plan, release, faults)
+    for name, path in lacking(host.merged, host.release):
+        what = f"its volumes need the package {name}, which '{path[0]}' keeps away"
+        faults.append(Fault(path, "BF165", what, "drop that, or the volumes"))
     return tuple(
         one
         for steps in (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.shell.world import World
 
-SIZE = 5 * 1024 * 1024
+SIZE = 2560 * 1024
 """Of a disk, in bytes: more than the bootstrap looks at to tell whether it is blank."""
 
 RECORD = """\
@@ -138,11 +138,11 @@ LVM = r"""
 cd $fake/lvm
 disk='' tool=${0##*/} list=ROOT/etc/lvm/devices/system.devices
 for last; do :; done
-key=pv-$(echo "$last" | tr / _)
+named=${last#ROOT} key=pv-$(echo "${last#ROOT}" | tr / _)
 label() { [ "$(dd if="$1" bs=1 skip=536 count=8 2>/dev/null)" = 'LVM2 001' ]; }
 case $tool in
 pvs)
-    case $1 in --devices) seen=1 ;; *) seen=; [ -e $list ] && ! grep -qx "$last" $list || seen=1 ;; esac
+    case $1 in --devices) seen=1 ;; *) seen=; [ -e $list ] && ! grep -qx "$named" $list || seen=1 ;; esac
     [ -n "$seen" ] && label "$last" || { echo "  Failed to find physical volume \"$last\"." >&2; exit 5; }
     echo "  $(cat $key 2>/dev/null)" ;;
 vgs) case $last in
@@ -160,7 +160,7 @@ vgchange)
     while read -r lv; do
         [ -e "ROOT/dev/mapper/$2-$lv" ] || truncate -s SIZE "ROOT/dev/mapper/$2-$lv"
     done <vg-$2 ;;
-lvmdevices) mkdir -p ${list%/*}; echo "$2" >>$list ;;
+lvmdevices) mkdir -p ${list%/*}; echo "$named" >>$list ;;
 vgimportdevices) mkdir -p ${list%/*}; echo imported >>$list ;;
 *) exit 1 ;;
 esac

@@ -170,7 +170,28 @@ CASES = [
     ),
 ]
 
-test_converges, test_drift, test_killed, test_full_disk = proofs(CASES)
+
+def begun(world: World) -> World:
+    """All is configured, and nobody has logged in yet."""
+    equallogic(world)
+    world.write("etc/fstab", "/dev/mapper/vg_data-orders /srv/orders ext4 _netdev,nofail 0 0\n")
+    for name, mac in (("san0", "52:54:00:12:35:02"), ("san1", "52:54:00:12:35:03")):
+        text = f"iface.iscsi_ifacename = {name}\niface.transport_name = tcp\niface.hwaddress = {mac}\n"
+        world.write(f"var/lib/iscsi/ifaces/{name}", text, 0o600)
+    return world
+
+
+KILLED = [
+    Case(
+        "login-and-volume",
+        tuple(step for step in CASES[0].steps if step.id in ("iscsi-login", "volumes:data")),
+        prepare=begun,
+        args=SECRETS,
+    )
+]
+
+test_converges, test_drift, _, test_full_disk = proofs(CASES)
+_, _, test_killed, _ = proofs(KILLED)
 
 
 @pytest.fixture(params=SHELLS)

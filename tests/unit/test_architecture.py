@@ -33,7 +33,7 @@ ROWS = (
     ("render",),
     ("plan",),
     ("resolve", "select"),
-    ("classes",),
+    ("classes", "required"),
     ("site",),
     ("naming", "rules", "releases", "rpmkey", "report"),
     ("errors",),

@@ -124,7 +124,8 @@ bf_fits() {
 }
 
 # bf_look DEVICE: sets bf_type to what is on it: the type that blkid knows, 'unknown data', or nothing when blkid and
-# wipefs find nothing and the first 4 MiB are zeros. What cannot be read is not blank.
+# wipefs find nothing and the first 2 MiB are zeros: lvcreate clears what is behind the first. What cannot be read is not
+# blank.
 bf_look() {
     bf_program blkid
     bf_type=$(bf_within 60 "$bf_run" -c /dev/null -o value -s TYPE -s PTTYPE "$1" 2>/dev/null </dev/null)
@@ -132,7 +133,7 @@ bf_look() {
     [ -z "$bf_type" ] || return 0
     if bf_has wipefs && [ -n "$(bf_within 60 wipefs "$1" 2>&1 </dev/null)" ]; then
         bf_type='a signature'
-    elif ! cmp -s -n 4194304 "$1" /dev/zero; then
+    elif ! cmp -s -n 2097152 "$1" /dev/zero; then
         bf_type='unknown data'
     fi
 }
