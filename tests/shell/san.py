@@ -160,7 +160,7 @@ vgchange)
     while read -r lv; do
         [ -e "ROOT/dev/mapper/$2-$lv" ] || truncate -s SIZE "ROOT/dev/mapper/$2-$lv"
     done <vg-$2 ;;
-lvmdevices) mkdir -p ${list%/*}; echo "$named" >>$list ;;
+lvmdevices) mkdir -p ${list%/*}; grep -qsx "$named" $list || echo "$named" >>$list ;;
 vgimportdevices) mkdir -p ${list%/*}; echo imported >>$list ;;
 *) exit 1 ;;
 esac

@@ -123,6 +123,12 @@ bf_fits() {
     bf_fail "$bf_disk has $bf_has_size MiB, and $bf_size were planned: it is left as it is"
 }
 
+# bf_tell_growth: says when the array gives more, or less, than was planned. What is on the disk stays as large as it is.
+bf_tell_growth() {
+    bf_said=$bf_text
+    bf_fits || bf_text="$bf_said${bf_said:+, }$bf_disk has $bf_has_size MiB, and $bf_size were planned: nothing is grown"
+}
+
 # bf_look DEVICE: sets bf_type to what is on it: the type that blkid knows, 'unknown data', or nothing when blkid and
 # wipefs find nothing and the first 2 MiB are zeros: lvcreate clears what is behind the first. What cannot be read is not
 # blank.
@@ -177,6 +183,7 @@ bf_group_on() {
     fi
     if [ "$bf_in" = "$bf_group" ]; then
         [ -n "$bf_dry" ] || rm -f "$bf_begun_file"
+        bf_tell_growth
         bf_known_to_lvm
         return
     elif [ -n "$bf_in" ]; then
@@ -267,6 +274,7 @@ bf_file_system() {
     esac
     case $bf_again:$bf_type in
     :?*)
+        [ -n "$bf_group" ] || bf_tell_growth
         [ -n "$bf_dry" ] || rm -f "$bf_begun_file"
         return 0
         ;;
