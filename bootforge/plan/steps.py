@@ -44,6 +44,9 @@ _MADE = {
 }
 """Paths that a step makes which is not one whole file."""
 
+_EDITED = {"iscsi-conf": "/etc/iscsi/iscsid.conf", "fstab": "/etc/fstab", "lvm-scope": "/etc/lvm/lvm.conf"}
+"""Files of packages in which a step has lines of its own; the site may edit others."""
+
 _SITES = {(kind,) for kind in ("files", "links", "absent_paths", "edits")}
 
 
@@ -107,8 +110,12 @@ def _one_of_each_file(steps: tuple[Step, ...], faults: list[Fault]) -> None:
     for step in steps:
         if step.whole and step.path[:1] not in (("files",), ("directories",)):
             of.setdefault(step.whole.path, step.id)
+    edited = {_EDITED[step.id]: step.id for step in steps if step.id in _EDITED}
     for step in steps:
-        if step.path[:1] in _SITES and step.path[1] in of:
+        if step.path[:1] in _SITES and step.path[0] != "edits" and step.path[1] in edited:
+            what = f"{step.path[1]} has lines of the step {edited[step.path[1]]}"
+            faults.append(Fault(step.path, "BF111", what, "write 'edits:' for the site's own lines"))
+        elif step.path[:1] in _SITES and step.path[1] in of:
             what = f"{step.path[1]} is made by the step {of[step.path[1]]}"
             faults.append(Fault(step.path, "BF111", what, "say it where that step takes it from, or drop it"))
 

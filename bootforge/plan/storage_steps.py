@@ -31,6 +31,11 @@ def plan_storage_steps(
         return ()
     release = RELEASES[host.release]
     _check_services(host, plan, release, faults)
+    edits = host.spec.edits.get(CONF)
+    for key, _ in plan.settings if edits else ():
+        if edits and key in edits.settings:
+            what = f"{key} is set by the host's storage"
+            faults.append(Fault(("edits", CONF, "settings", key), "BF167", what, "drop it"))
     for name, path in lacking(host.merged, host.release):
         what = f"its volumes need the package {name}, which '{path[0]}' keeps away"
         faults.append(Fault(path, "BF165", what, "drop that, or the volumes"))

@@ -78,6 +78,7 @@ def _together(host: ResolvedHost) -> Iterator[Fault]:
             ("wwid", "are both", spec.wwid),
             ("target", "are both", f"{spec.target} LUN {spec.lun or 0}" if spec.target else None),
             ("lv", "are both", f"{spec.vg}/{spec.lv}" if spec.lv else None),
+            ("vg", "are both to be the group", spec.vg),
         ):
             if said:
                 values.setdefault((what, said), []).append(("volumes", name, key))

@@ -15,6 +15,12 @@ from bootforge.render.slots import make_artifact
 from bootforge.words import Call
 
 
+_STORAGE = frozenset(
+    ("storage_nics", "iscsi_ifaces", "iscsi_login", "san_boot", "lvm_scope", "fstab", "volume", "paths")
+)
+"""Functions of the library's storage part, which hosts without volumes do not carry."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     """A step, and the call of the frame before it."""
@@ -34,6 +40,7 @@ def render_bootstrap(plan: Plan, engine: Engine) -> Artifact:
         reach=_reach(plan),
         files=tuple(step.whole for step in steps if step.whole),
         commands=plan.commands,
+        storage=any(step.fn in _STORAGE for step in steps),
         steps=tuple(_Row(_frame(step), step) for step in steps),
     )
     artifact = make_artifact("bootstrap", "text/x-shellscript; charset=utf-8", text)

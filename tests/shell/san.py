@@ -167,10 +167,11 @@ esac
 """
 
 MKFS = r"""
+# All at once: what is half made is a test of its own.
 for last; do :; done
-case " $* " in *' -F '*) : >"$last.f"; rm "$last.f" ;; esac
+rm -f "$last.new"; truncate -s SIZE "$last.new"
 E2FSPROGS_FAKE_TIME=1 /usr/sbin/mke2fs -t TYPE -F -q -U 5a1ed3d2-0000-4000-8000-000000000001 \
-    -E hash_seed=5a1ed3d2-0000-4000-8000-000000000002 "$last" </dev/null
+    -E hash_seed=5a1ed3d2-0000-4000-8000-000000000002 "$last.new" </dev/null && mv "$last.new" "$last"
 """
 
 MOUNT = r"""
@@ -208,7 +209,7 @@ def array(
     for name in ("pvs", "vgs", "lvs", "pvcreate", "vgcreate", "lvcreate", "vgchange", "lvmdevices", "vgimportdevices"):
         world.tool(name, LVM.replace("ROOT", root).replace("SIZE", str(SIZE)))
     for kind in ("ext3", "ext4"):
-        world.tool(f"mkfs.{kind}", MKFS.replace("TYPE", kind))
+        world.tool(f"mkfs.{kind}", MKFS.replace("TYPE", kind).replace("SIZE", str(SIZE)))
     world.tool("mount", MOUNT.replace("ROOT", root))
     world.tool("umount", "exit 0")
     world.tool("multipath", "exit 0")
