@@ -96,9 +96,10 @@ def _disks(plan: StoragePlan, release: Release) -> Iterator[Step]:
         key = "filter" if release.lvm_scope == "filter" else "global_filter"
         yield Step("lvm-scope", "lvm_scope", (key, lvm_filter(plan)), _AT, needs=_FIRST)
     names = " ".join(iface.name for iface in plan.ifaces)
-    devices = " ".join(disk_of(plan, volume) for volume in plan.volumes if volume.group and volume.wwid)
+    disks = " ".join(disk_of(plan, volume) for volume in plan.volumes if volume.wwid)
+    mounts = " ".join(volume.mount for volume in in_order(plan) if volume.mount)
     reload = ("daemon-reload",) if release.systemd else ()
-    yield Step("san-boot", "san_boot", (names, " ".join(groups), devices), _AT, needs=_FIRST, notify=reload)
+    yield Step("san-boot", "san_boot", (names, " ".join(groups), disks, mounts), _AT, needs=_FIRST, notify=reload)
     if any(volume.mount for volume in plan.volumes):
         content = fstab_edits(plan, release)
         yield Step("fstab", "fstab", (), _AT, needs=_FIRST, notify=reload, content=content)
@@ -121,7 +122,7 @@ def _live(plan: StoragePlan, nics: tuple[Nic, ...], release: Release) -> Iterato
     needs = (*_FIRST, "iscsi-initiator", "iscsi-conf", "iscsi-ifaces", "multipath", "lvm-scope", "san-services")
     content = login_plan(plan, nics)
     yield Step("iscsi-login", "iscsi_login", chap_words, _AT, LIVE, needs, content=content, secrets=secrets)
-    for volume in plan.volumes:
+    for volume in in_order(plan):
         if not volume.wwid:
             continue
         shared = "shared" if volume.shared_by else ""
@@ -140,6 +141,11 @@ def _live(plan: StoragePlan, nics: tuple[Nic, ...], release: Release) -> Iterato
         words = tuple(word for one in plan.volumes if one.wwid for word in (one.name, str(ways.get(one.array, 1))))
         if words:
             yield Step("paths", "paths", words, _AT, LIVE, ("storage-nics", "multipath", "san-services"))
+
+
+def in_order(plan: StoragePlan) -> list[VolumePlan]:
+    """The volumes, so that none hides another's mount point."""
+    return sorted(plan.volumes, key=lambda volume: (volume.mount or "", volume.name))
 
 
 def disk_of(plan: StoragePlan, volume: VolumePlan) -> str:

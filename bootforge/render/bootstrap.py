@@ -14,7 +14,6 @@ from bootforge.render.engine import Engine
 from bootforge.render.slots import make_artifact
 from bootforge.words import Call
 
-
 _STORAGE = frozenset(
     ("storage_nics", "iscsi_ifaces", "iscsi_login", "san_boot", "lvm_scope", "fstab", "volume", "paths")
 )

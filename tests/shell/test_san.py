@@ -208,7 +208,7 @@ def machine(tmp_path: Path, number: int = 0, *changes: tuple[str, str]) -> tuple
     case = CASES[number]
     world, script = case.world(tmp_path / "w"), case.script(tmp_path)
     text = script.read_text()
-    for old, new in (("${BF_SAN_WAIT:-60}", "2"), ("${BF_SAN_WAIT:-30}", "2"), ("${BF_SAN_TRIES:-10}", "2"), *changes):
+    for old, new in (("${BF_SAN_WAIT:-60}", "2"), ("${BF_SAN_WAIT:-30}", "2"), ("${BF_SAN_TRIES:-15}", "2"), *changes):
         assert old in text, old
         text = text.replace(old, new)
     script.write_text(text)

@@ -122,7 +122,7 @@ EOS
     bf_remember iscsi-ifaces $bf_names
 }
 
-# bf_san_boot IFACES GROUPS DEVICES: what logs in at every boot, by the node records that the bootstrap left. Their
+# bf_san_boot IFACES GROUPS DISKS MOUNTS: what logs in at every boot, by the node records that the bootstrap left. Their
 # node.startup is manual, so nothing else does, and nothing waits for an array that is down: not the boot, where there
 # are units, and where scripts run one after the other only for a while. Until the first boot has succeeded, that
 # logs in.
@@ -133,8 +133,9 @@ bf_san_boot() {
 #!/bin/sh
 # Written by Bootforge; changes are lost.
 # chkconfig: 345 14 88
-# description: iSCSI sessions and volume groups of this host.
-ifaces='$1' groups='$2' devices='$3'
+# description: iSCSI sessions and volumes of this host.
+ifaces='$1' groups='$2'
+disks='$3' mounts='$4'
 $(bf_san_script)
 EOS
     if [ "$bf_init" = sysv ]; then
@@ -201,16 +202,21 @@ done
 for job in $jobs; do
     wait "$job" || failed=1
 done
-[ -n "$groups$devices" ] && [ -n "$jobs" ] || exit "$failed"
-tries=30
-for device in $devices; do
-    while [ ! -e "$device" ] && [ "$tries" -gt 0 ]; do
+[ -n "$jobs" ] || exit 0
+tries=60
+for disk in $disks; do
+    while [ ! -e "$disk" ] && [ "$tries" -gt 0 ]; do
         tries=$((tries - 1))
         sleep 1
     done
+    [ -e "$disk" ] || { echo "there is no $disk" >&2 && failed=1; }
 done
 for group in $groups; do
     vgchange -ay "$group" || failed=1
+done
+# Whoever else mounts it may be faster.
+for mount in $mounts; do
+    grep -q " $mount " /proc/mounts || mount "$mount" || grep -q " $mount " /proc/mounts || failed=1
 done
 exit "$failed"
 EOS

@@ -42,7 +42,9 @@ bf_records() {
 # found. What can be reached is logged in to, and then the step fails for the rest.
 bf_iscsi_login() {
     bf_plan_of=$(cat)
-    bf_wrong='' bf_ifaces=' ' bf_paths='' bf_keys='' bf_lacking=''
+    bf_wrong='' bf_ifaces=' ' bf_paths='' bf_keys='' bf_lacking='' bf_patience=0
+    # After a boot a switch may not forward yet; waited for is once, not at each portal.
+    [ "$bf_phase" != boot ] || bf_patience=${BF_SAN_TRIES:-15}
     bf_iscsi_db
     while read -r bf_word bf_value bf_rest; do
         case $bf_word in
@@ -150,15 +152,16 @@ bf_reaches() {
         bf_through=$bf_nic
     fi
     for bf_gate in $(bf_words_of "$6"); do
-        bf_address=${bf_gate%:*} bf_tries=1
-        # A switch that has just seen the link may not forward yet.
-        [ "$bf_phase" != boot ] || bf_tries=${BF_SAN_TRIES:-10}
+        bf_address=${bf_gate%:*} bf_there=1
         while ! bf_pings "$5"; do
-            bf_tries=$((bf_tries - 1))
-            [ "$bf_tries" -gt 0 ] || break
+            if [ "$bf_patience" -le 0 ]; then
+                bf_there=''
+                break
+            fi
+            bf_patience=$((bf_patience - 1))
             sleep 2
         done
-        if [ "$bf_tries" -gt 0 ]; then
+        if [ -n "$bf_there" ]; then
             bf_reached="$bf_reached,$bf_gate"
         elif bf_pings 84; then
             bf_why="$bf_why, $2 ($bf_through) reaches $1 at $bf_address, but not with frames of $5 bytes"
