@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import re
 import shutil
 import subprocess
 import tempfile
@@ -163,7 +164,10 @@ CASES = [
         prepare=old,
         drifts={
             "filter": edited("etc/lvm/lvm.conf", "-iscsi-", "-else-"),
-            "filter-of-lines": edited("etc/lvm/lvm.conf", "\tfilter = ", '\tfilter = [\n"a/.*/"\n]\n\t# filter ='),
+            "filter-of-lines": lambda w: w.write(
+                "etc/lvm/lvm.conf",
+                re.sub(r"\tfilter = .*", '\tfilter = [\n"a/.*/"\n]', (w.root / "etc/lvm/lvm.conf").read_text()),
+            ),
             "levels": lambda w: (w.fake / "levels/netfs").write_text("\n"),
             "link": lambda w: (w.root / "etc/rc.d/rc3.d/S14bootforge-san").unlink(),
         },
