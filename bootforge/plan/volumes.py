@@ -78,7 +78,6 @@ def _together(host: ResolvedHost) -> Iterator[Fault]:
             ("wwid", "are both", spec.wwid),
             ("target", "are both", f"{spec.target} LUN {spec.lun or 0}" if spec.target else None),
             ("lv", "are both", f"{spec.vg}/{spec.lv}" if spec.lv else None),
-            ("vg", "are both to be the group", spec.vg),
         ):
             if said:
                 values.setdefault((what, said), []).append(("volumes", name, key))
@@ -87,6 +86,12 @@ def _together(host: ResolvedHost) -> Iterator[Fault]:
             paths = sorted(paths)
             names = " and ".join(path[1] for path in paths)
             yield Fault(written(host, paths), "BF096", f"{names} {what} {value}", "give each its own")
+    groups: dict[str, str] = {}
+    for name, spec in sorted(volumes.items()):
+        first = groups.setdefault(spec.vg, name) if spec.vg else name
+        if first != name and spec.lv != volumes[first].lv:
+            what = f"{first} and {name} are both to be the group {spec.vg}"
+            yield Fault(("volumes", name, "vg"), "BF096", what, "give each its own")
     mapped = {mapped_name(spec.vg, spec.lv): f"{spec.vg}/{spec.lv}" for spec in volumes.values() if spec.vg and spec.lv}
     mapped |= {mapped_name(vg, lv): f"{vg}/{lv}" for vg in _system_groups(host.spec) for lv in host.spec.filesystems}
     for name in sorted(volumes.keys() & mapped):
