@@ -59,8 +59,8 @@ def plan_steps(
     guests: tuple[Step, ...],
     faults: list[Fault],
 ) -> tuple[Step, ...]:
-    """Every step but the stamp: who the host is, who may use it, what it runs, how it is reached, ``guests``. Volumes are
-    before files, which may be on them."""
+    """Every step but the stamp: who the host is, who may use it, what it runs, how it is reached, ``guests``. Volumes
+    are before files, which may be on them."""
     steps = (
         plan_hostname(host),
         *_names_of_nics(nics),

@@ -160,7 +160,7 @@ CASES = [
     ),
     Case(
         "dom0-el6",
-        steps_of(XEN, ("path_policy: single", "path_policy: single\n  profile: centos6"), ETH),
+        steps_of(XEN, ("profile: fedora46", "profile: centos6"), ETH, ("lan0: {mac", "lan0: {device: eth0, mac")),
         prepare=old,
         drifts={
             "filter": edited("etc/lvm/lvm.conf", "-iscsi-", "-else-"),
