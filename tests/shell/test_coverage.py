@@ -18,8 +18,13 @@ from bootforge.resources import shipped_texts
 from tests.shell.world import Case, machine_shell, small
 from tests.support import EXAMPLE, RELEASES_SITE, ROOT
 
-OTHERWISE = {"processes": "test_services:test_processes_that_must_not_run_are_ended"}
-"""Kinds of steps, and the functions of that name, which no root directory holds: the tests that show them."""
+OTHERWISE = {
+    "processes": "test_services:test_processes_that_must_not_run_are_ended",
+    "storage-nics": "test_san:test_a_wrong_address_is_refused_before_anything_is_touched",
+    "paths": "test_san:test_a_path_that_is_lost_is_told",
+}
+"""Kinds of steps, and the functions of that name, which no root directory holds or which only tell: the tests that show
+them."""
 
 MAKERS = {"whole_file": "file", "whole_directory": "directory"}
 """Functions of model_steps.py that make a step, and what it calls."""
