@@ -181,11 +181,11 @@ def fstab_edits(plan: StoragePlan, release: Release) -> str:
     """The program for bf_edits: no other line for the same place, and ours as a block. Where systemd reads them
     ``nofail`` keeps a missing disk from holding up the boot; mounts of EL5 know no such word, and its netfs goes on."""
     options = "_netdev,nofail" if release.systemd else "_netdev"
-    mounts = sorted((volume.mount, volume) for volume in plan.volumes if volume.mount)
     lines, others = [], []
-    for mount, volume in mounts:
-        lines.append(f"{node_of(plan, volume)} {mount} {volume.fstype} {options} 0 0\n")
-        others.append(f"absent\n^[ \t]*[^# \t][^ \t]*[ \t]+{_literal(mount)}[ \t]\n\n")
+    for volume in in_order(plan):
+        if volume.mount:
+            lines.append(f"{node_of(plan, volume)} {volume.mount} {volume.fstype} {options} 0 0\n")
+            others.append(f"absent\n^[ \t]*[^# \t][^ \t]*[ \t]+{_literal(volume.mount)}[ \t]\n\n")
     block = f"block\n# BEGIN Bootforge: volumes\n# END Bootforge: volumes\n{len(lines)}\n"
     return "".join([*others, block, *lines])
 
