@@ -69,11 +69,12 @@ bf_volume() {
     bf_is_planned_disk && bf_group_on && bf_logical_in && bf_file_system && bf_mounted
 }
 
-# bf_appears PATH: waits until there is PATH: for udev and multipathd, after a login.
+# bf_appears PATH: waits until there is PATH: for udev and multipathd, after a login. Not for long when nobody could log
+# in at all.
 bf_appears() {
     bf_nap=${BF_SAN_WAIT:-60}
-    case $bf_dry$bf_bad in
-    *' iscsi-login '* | 1*) bf_nap=3 ;;
+    case $bf_bad in
+    *' iscsi-login '*) [ "${bf_open-}" != "$bf_newline" ] || bf_nap=3 ;;
     esac
     [ -z "$bf_dry" ] || bf_nap=0
     while [ ! -e "${BF_ROOT-}$1" ]; do
@@ -234,7 +235,6 @@ bf_logical_in() {
     [ -n "$bf_group" ] || return 0
     if [ -n "$bf_dry" ] && [ -n "$bf_blank" ]; then return 0; fi
     bf_all=$(bf_lvm lvs --noheadings -o lv_name "$bf_group" 2>/dev/null) || bf_all=
-    bf_active=
     # shellcheck disable=SC2086 # names have no blanks
     set -- $bf_all
     case " $* " in

@@ -582,7 +582,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com 81faff055109feca1fd7fefd5f83cdf6d5e0a8a0f08d7a4671d4c3797b14be16 c4994338c633a6e3eb4b07398d8c5043bfcbcf60c608708459cc9a9be7af84e7
+        bf_stamp web10.prod.den.example.com 81faff055109feca1fd7fefd5f83cdf6d5e0a8a0f08d7a4671d4c3797b14be16 12747e908347a2c18271019d033f0c6fd8c4549d0aa233a4b5b09e814144923a
         bf_end $?
     fi
 }

@@ -571,7 +571,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com a2a1f6e9ccc6a291fd34de1a27742f8fa07b76b212d281e3baf458e1cf7ee598 c4994338c633a6e3eb4b07398d8c5043bfcbcf60c608708459cc9a9be7af84e7
+        bf_stamp web05.prod.den.example.com a2a1f6e9ccc6a291fd34de1a27742f8fa07b76b212d281e3baf458e1cf7ee598 12747e908347a2c18271019d033f0c6fd8c4549d0aa233a4b5b09e814144923a
         bf_end $?
     fi
 }

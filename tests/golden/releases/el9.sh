@@ -676,7 +676,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web09.prod.den.example.com a2c5dd19c62201ba96ef8b68a8f7262c7b15cdbfbce59489db7ebb5973936fad c4994338c633a6e3eb4b07398d8c5043bfcbcf60c608708459cc9a9be7af84e7
+        bf_stamp web09.prod.den.example.com a2c5dd19c62201ba96ef8b68a8f7262c7b15cdbfbce59489db7ebb5973936fad 12747e908347a2c18271019d033f0c6fd8c4549d0aa233a4b5b09e814144923a
         bf_end $?
     fi
 }
