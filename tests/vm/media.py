@@ -17,6 +17,7 @@ import struct
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -43,12 +44,13 @@ def cache_dir() -> Path:
 
 
 def kernel() -> Path:
-    """A directory with ``vmlinuz`` and, in the order of loading, ``modules/NN-name.ko`` for virtio."""
+    """A directory with ``vmlinuz``, in the order of loading ``modules/NN-name.ko`` for virtio, and in ``tree`` all of
+    /lib/modules."""
     with (cache_dir() / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes may start with an empty cache
         package = apt_says("Depends:", "depends", "linux-image-cloud-amd64")
         version = apt_says("Version:", "show", "--no-all-versions", package)
-        wanted = cache_dir() / f"{package}_{version}+{'+'.join(MODULES)}"
+        wanted = cache_dir() / f"{package}_{version}+{'+'.join(MODULES)}+tree"
         if not wanted.is_dir():
             with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
                 unpack_kernel(package, Path(scratch)).rename(wanted)
@@ -72,6 +74,7 @@ def unpack_kernel(package: str, scratch: Path, modules: tuple[str, ...] = MODULE
     shutil.move(scratch / f"root/boot/vmlinuz-{release}", kept / "vmlinuz")
     for number, module in enumerate(modules_of(scratch / "root", modules)):
         shutil.copy(module, kept / f"modules/{number:02}-{module.name}")
+    shutil.move(scratch / "root/lib/modules", kept / "tree")
     return kept
 
 
@@ -99,8 +102,8 @@ def cpio(files: dict[str, tuple[int, bytes]]) -> bytes:
     return bytes(out)
 
 
-def initramfs(kernel_dir: Path, init: str = "init") -> bytes:
-    """busybox, the modules and the scripts of tests/vm/initramfs: about 2 MB, built in a second."""
+def initramfs(kernel_dir: Path, init: str = "init", more: Mapping[str, tuple[int, bytes]] | None = None) -> bytes:
+    """busybox, the modules and the scripts of tests/vm/initramfs: about 2 MB, built in a second. ``more``: as cpio's."""
     directories = ("bin", "dev", "etc", "lib", "lib/modules", "mnt", "mnt/sysroot", "proc", "root", "run", "sys", "tmp")
     files = {name: (0o040755, b"") for name in directories}
     files["bin/busybox"] = (0o100755, BUSYBOX.read_bytes())
@@ -110,7 +113,7 @@ def initramfs(kernel_dir: Path, init: str = "init") -> bytes:
     files["init"] = (0o100755, (HERE / "initramfs" / init).read_bytes())
     files["bin/curl"] = (0o100755, (HERE / "initramfs/curl").read_bytes())
     files["lib/udhcpc"] = (0o100755, (HERE / "initramfs/udhcpc").read_bytes())
-    return gzip.compress(cpio(files), compresslevel=1, mtime=0)
+    return gzip.compress(cpio({**files, **(more or {})}), compresslevel=1, mtime=0)
 
 
 def install_tree(root: Path) -> Path:
@@ -124,16 +127,16 @@ def install_tree(root: Path) -> Path:
     return root
 
 
-def system_root() -> Path:
+def system_root(packages: str = SYSTEM) -> Path:
     """A Debian in a directory, which an installer unpacks: made once by debootstrap (two minutes), kept until one of
     its packages is a new one."""
-    with (cache_dir() / "system-lock").open("w") as lock:
+    versions = output("apt-cache", "show", "--no-all-versions", *packages.split())
+    wanted = cache_dir() / f"system-{hashlib.sha256(versions.encode()).hexdigest()[:16]}"
+    with Path(f"{wanted}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        versions = output("apt-cache", "show", "--no-all-versions", *SYSTEM.split())
-        wanted = cache_dir() / f"system-{hashlib.sha256(versions.encode()).hexdigest()[:16]}"
         if not wanted.is_dir():
             with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
-                include = f"--include={','.join(SYSTEM.split())}"
+                include = f"--include={','.join(packages.split())}"
                 output("debootstrap", "--variant=minbase", include, _codename(), f"{scratch}/root", _mirror())
                 for unneeded in (
                     "var/cache/apt",
