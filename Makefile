@@ -1,15 +1,19 @@
-# Two commands do all the set-up: `make serve` (the example, on this machine) and `make test`.
+# These do all the set-up: `make serve` (the example, on this machine), `make test` (the tests of every commit) and
+# `make test-all` (all of them).
 PYTHON ?= python3
 VENV := .venv
 HTTP_PORT ?= 0
 TFTP_PORT ?= 0
 
-.PHONY: serve test clean
+.PHONY: serve test test-all clean
 
 serve: $(VENV)/.installed
 	@HTTP_PORT=$(HTTP_PORT) TFTP_PORT=$(TFTP_PORT) sh vagrant/serve.sh
 
 test: $(VENV)/.tests-installed
+	$(VENV)/bin/pytest -n 2 --dist loadfile --durations 12 -m 'not slow' $(TESTS)
+
+test-all: $(VENV)/.tests-installed
 	$(VENV)/bin/pytest -n 2 --dist loadfile --durations 12 $(TESTS)
 
 # A Debian without python3-venv is helped when we are root; anybody else is told.

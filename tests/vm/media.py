@@ -103,7 +103,8 @@ def cpio(files: dict[str, tuple[int, bytes]]) -> bytes:
 
 
 def initramfs(kernel_dir: Path, init: str = "init", more: Mapping[str, tuple[int, bytes]] | None = None) -> bytes:
-    """busybox, the modules and the scripts of tests/vm/initramfs: about 2 MB, built in a second. ``more``: as cpio's."""
+    """busybox, the modules and the scripts of tests/vm/initramfs: about 2 MB, built in a second. ``more``: as cpio
+    takes them."""
     directories = ("bin", "dev", "etc", "lib", "lib/modules", "mnt", "mnt/sysroot", "proc", "root", "run", "sys", "tmp")
     files = {name: (0o040755, b"") for name in directories}
     files["bin/busybox"] = (0o100755, BUSYBOX.read_bytes())

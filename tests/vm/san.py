@@ -31,7 +31,7 @@ from pathlib import Path
 from tests.vm import lab as vm
 from tests.vm import media, san_image
 
-NEEDED = ("tgtd", "tgtadm", "qemu-img", "mke2fs", "rpmbuild", "rpmsign", "gpg", "ssh", "ssh-keygen", "systemctl")
+NEEDED = ("tgtd", "tgtadm", "qemu-img", "mke2fs", "rpmbuild", "rpmsign", "gpg", "ssh", "ssh-keygen")
 MTU = 9000
 MIB = 1 << 20
 

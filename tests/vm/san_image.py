@@ -22,6 +22,9 @@ PACKAGES = media.SYSTEM.replace(" extlinux syslinux-common", "") + (
 RPMS = ("iscsi-initiator-utils", "device-mapper-multipath", "lvm2", "xfsprogs", "e2fsprogs")
 """What rpm shall say is installed; Debian's packages are."""
 
+IDLE = ("apt-daily", "apt-daily-upgrade", "dpkg-db-backup", "e2scrub_all", "fstrim")
+"""Timers of Debian that do what no test asks for."""
+
 ISCSI_SERVICE = """\
 [Unit]
 Description=Login and scanning of iSCSI devices
@@ -73,7 +76,8 @@ def _adapt(root: Path, scratch: Path) -> None:
     (root / "etc/iscsi/initiatorname.iscsi").unlink(missing_ok=True)
     units = root / "etc/systemd/system"
     (units / "iscsi.service").unlink(missing_ok=True)
-    media.output("systemctl", f"--root={root}", "mask", "open-iscsi.service")
+    for unit in ("open-iscsi.service", *(f"{name}.timer" for name in IDLE)):
+        (units / unit).symlink_to("/dev/null")
     (units / "iscsi.service").write_text(ISCSI_SERVICE)
     packages = (BASE, *((name, "9", "") for name in RPMS))
     make_key(scratch / "gpg", "lab")
