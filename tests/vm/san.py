@@ -22,6 +22,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
@@ -83,13 +84,14 @@ class Array:
         for number, (bridge, portal) in enumerate(self.portals.items()):
             address, _, vlan = portal.partition("@")
             nic, cable = f"eth{number}", f"{name}-{number}"
-            lab.ip(f"link add {cable} mtu {MTU} type veth peer name {nic} mtu {MTU} netns {self.namespace}")
-            lab.ip(f"link set {cable} master {bridge} up")
-            self._ip(f"link set {nic} up")
             if vlan:
-                self._ip(f"link add link {nic} name {nic}.{vlan} type vlan id {vlan}")
-                nic = f"{nic}.{vlan}"
-                self._ip(f"link set {nic} up")
+                tagger = lab.start(cable, sys.executable, "-u", Path(__file__).with_name("tagger.py"), cable, nic, vlan)
+                tagger.wait_for("ready", 20)
+                lab.ip(f"link set {nic} netns {self.namespace}")
+            else:
+                lab.ip(f"link add {cable} type veth peer name {nic} netns {self.namespace}")
+            lab.ip(f"link set {cable} mtu {MTU + 4 if vlan else MTU} master {bridge} up")
+            self._ip(f"link set {nic} mtu {MTU} up")
             for one in {address, self._member(address)}:
                 self._ip(f"address add {one}/24 dev {nic}")
         addresses = [portal.partition("@")[0] for portal in self.portals.values()]
