@@ -197,7 +197,7 @@ def test_a_wrong_mac_is_refused_before_anything_is_touched(db01: Running) -> Non
     before = processes(db01.host), configuration(db01.host)
     db01.lab.say(("52:54:00:88:01:01", "52:54:00:88:01:99"))
     try:
-        report = db01.host.run(db01.lab.bootstrap("db01"), "--only", "iscsi")
+        report = db01.host.run(db01.lab.bootstrap("db01"))
         assert report.exit == 5 and "52:54:00:88:01:99" in report.whole, report.whole
         assert (processes(db01.host), configuration(db01.host)) == before
         assert_db01(db01.host)
