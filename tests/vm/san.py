@@ -244,7 +244,7 @@ class Host:
     def booted(self) -> Report:
         """What phase boot reported, once it has ended."""
         self.up()
-        self.wait("! systemctl is-active -q bootforge-boot && test ! -d /var/lib/bootforge/lock", 60)
+        self.wait("cd /var/lib/bootforge && grep -q '^bootforge.*\tboot\t' report && grep -q '^end\t' report", 100)
         return read_report(self("cat /var/lib/bootforge/report"))
 
     def ssh(self, command: str, input: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:

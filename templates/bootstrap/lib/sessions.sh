@@ -2,9 +2,22 @@
 # line only, where everybody can read it. Sessions are begun, never ended.
 
 # bf_sessions: sets bf_open to a line 'TARGET ADDRESS:PORT IFACE' for each session. The portal is the one that was asked:
-# an EqualLogic sends each session on to another.
+# an EqualLogic sends each session on to another. The kernel tells what it was given; where it does not know the iface,
+# as in EL5, iscsiadm is asked, which from 2.1 on calls an iface with a MAC address tcp.MAC.ipv4.0.
 bf_sessions() {
     bf_open=$bf_newline
+    set +f
+    set -- "${BF_ROOT-}"/sys/class/iscsi_session/session*
+    set -f
+    if [ -e "$1/ifacename" ]; then
+        for bf_entry in "$@"; do
+            bf_portal=${BF_ROOT-}/sys/class/iscsi_connection/connection${bf_entry##*/session}:0
+            { read -r bf_target <"$bf_entry/targetname" && read -r bf_word <"$bf_entry/ifacename" &&
+                read -r bf_value <"$bf_portal/persistent_address" && read -r bf_rest <"$bf_portal/persistent_port" &&
+                bf_open="$bf_open$bf_target $bf_value:$bf_rest $bf_word$bf_newline"; } 2>/dev/null
+        done
+        return 0
+    fi
     bf_answer=$(bf_within 60 iscsiadm -m session -P 1 2>/dev/null)
     while read -r bf_word bf_value bf_rest; do
         case $bf_word$bf_value in
