@@ -5,8 +5,8 @@ address answers discovery and sends every login on to a member's (RFC 7143 11.13
 answer EQLOGIC 100E-00 and have WWIDs like its own, but for the LUN, which is 1, for tgt keeps 0. Two fabrics: a portal
 on each, and discovery names both on either.
 
-``Host``: a machine that boots from an overlay of san_image.disk(). Its bootstrap can be run before its system begins,
-in a chroot of the initramfs, as an installer does; afterwards it is talked to by SSH over its first nic.
+``Host``: a machine that boots from an overlay of san_image.disk(). An initramfs runs its bootstrap in a chroot, as an
+installer does, and ends; when the system has booted it is talked to by SSH over its first nic.
 
 By hand, as root:
 
@@ -198,12 +198,20 @@ class Host:
         self._boots = itertools.count(1)
         self.console: vm.Process
 
-    def power_on(self, bootstrap: str = "", secrets: Mapping[str, str] | None = None) -> vm.Process:
-        """Boots. With ``bootstrap`` it is installed first: phase install runs in a chroot."""
-        number = next(self._boots)
-        files = {"bootstrap": (0o100755, bootstrap.encode()), "secrets": (0o040700, b"")} if bootstrap else {}
-        for secret, value in (secrets or {}).items():
+    def install(self, bootstrap: str, secrets: Mapping[str, str]) -> Report:
+        """Phase install in a chroot; what it reported. The machine is off then."""
+        files = {"bootstrap": (0o100755, bootstrap.encode()), "secrets": (0o040700, b"")}
+        for secret, value in secrets.items():
             files[f"secrets/{secret}"] = (0o100600, f"{value}\n".encode())
+        self.power_on(files)
+        self.console.wait_for_end(60 * vm.PATIENCE)
+        told = re.findall(r"^BF: install\| (.*)$", self.console.text, re.MULTILINE)
+        assert "BF: the disk" not in self.console.text
+        return read_report("\n".join(told))
+
+    def power_on(self, files: Mapping[str, tuple[int, bytes]] | None = None) -> vm.Process:
+        """Boots. ``files``: what the initramfs has besides."""
+        number = next(self._boots)
         kernel = media.kernel()
         initrd = self.lab.directory / f"{self.name}-{number}.initrd"
         initrd.write_bytes(media.initramfs(kernel, "boot", files))
@@ -227,12 +235,6 @@ class Host:
     @property
     def _monitor(self) -> str:
         return f"{self.lab.sockets}/{self.name}-monitor"
-
-    def installed(self) -> Report:
-        """What phase install reported, once it has ended."""
-        self.console.wait_for(r"^BF: install\| end\t", 60 * vm.PATIENCE)
-        told = re.findall(r"^BF: install\| (.*)$", self.console.text, re.MULTILINE)
-        return read_report("\n".join(told))
 
     def up(self) -> None:
         """Until it answers by SSH."""

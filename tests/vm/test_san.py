@@ -93,8 +93,9 @@ def db01(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         array.volume(1, initiator("db01"), 512 * MIB)
         array.volume(2, initiator("db01"))
         host = lab.host("db01", 1)
-        host.power_on(lab.bootstrap("db01"), SECRETS)
-        yield Running(lab, array, host, host.installed(), host.booted())
+        report = host.install(lab.bootstrap("db01"), SECRETS)
+        host.power_on()
+        yield Running(lab, array, host, report, host.booted())
 
 
 def initiator(name: str) -> str:
@@ -246,12 +247,11 @@ def test_after_a_reboot_names_and_data_are_the_same(db01: Running) -> None:
 # Other arrays and other ways to them
 
 
-def installed(host: Host, lab: Lab, secrets: dict[str, str] | None = None) -> Report:
+def installed(host: Host, lab: Lab) -> Report:
     """Installs and boots; both must succeed."""
-    script = lab.bootstrap(host.name)
-    host.power_on(script, {**SECRETS, **(secrets or {})})
-    report = host.installed()
+    report = host.install(lab.bootstrap(host.name), SECRETS)
     assert report.exit == 0, report.whole
+    host.power_on()
     report = host.booted()
     assert report.exit == 0, report.whole
     return report
@@ -328,8 +328,8 @@ def test_an_array_that_is_down(lab: Lab) -> None:
     array.cables("down")
     host = lab.host("db01", 1)
     script = lab.bootstrap("db01")
-    host.power_on(script, SECRETS)
-    assert host.installed().exit == 0
+    assert host.install(script, SECRETS).exit == 0
+    host.power_on()
     report = host.booted()
     assert report.exit == 5 and "10.88.0.10" in report.whole, report.whole
     assert not sessions(host)
@@ -368,7 +368,8 @@ def test_a_volume_with_foreign_data_is_left_alone(lab: Lab, what: str) -> None:
     volume = array.volume(2, initiator("db01"), content=foreign.read_bytes())
     before = hashlib.sha256(volume.read_bytes()).digest()
     host = lab.host("db01", 1)
-    host.power_on(lab.bootstrap("db01"), SECRETS)
+    assert host.install(lab.bootstrap("db01"), SECRETS).exit == 0
+    host.power_on()
     report = host.booted()
     assert report.exit == 5 and "logs" in report.whole, report.whole
     for _ in range(2):
@@ -395,8 +396,8 @@ def test_both_sides_prove_who_they_are(lab: Lab) -> None:
     lab.say((secrets, f"{secrets}  chap: {{env: CHAP}}\n  chap_array: {{env: CHAP_ARRAY}}\n"), file="site.yaml")
     right = {**SECRETS, "chap": "the-host-s-secret", "chap_array": "the-array-s-one"}
     host = lab.host("db01", 1)
-    host.power_on(lab.bootstrap("db01"), {**right, "chap_array": "another-secret-1"})
-    host.up()
+    host.install(lab.bootstrap("db01"), {**right, "chap_array": "another-secret-1"})
+    host.power_on()
     host.booted()
     assert not sessions(host) and not array.sessions()
     report = host.run(lab.bootstrap("db01"), secrets={**right, "chap": "another-secret-2"})
