@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bootforge.errors import did_you_mean
 from bootforge.model import Nic, Plan
 from bootforge.model_steps import Step
@@ -17,7 +19,7 @@ from bootforge.plan.netfiles import plan_network_files
 from bootforge.plan.packages import plan_packages
 from bootforge.plan.services import plan_services
 from bootforge.plan.shared import shared
-from bootforge.plan.storage_steps import plan_storage_steps
+from bootforge.plan.storage_steps import plan_storage_steps, storage_nics
 from bootforge.plan.system import plan_system
 from bootforge.plan.trust import plan_trust
 from bootforge.releases import RELEASES
@@ -26,9 +28,19 @@ from bootforge.site.load import Site
 from bootforge.words import Arg
 
 KINDS = (
-    *("hostname", "nic-names", "mark", "first-boot", "hosts", "resolver", "trust", "users", "groups", "keys"),
+    *("hostname", "storage-nics", "nic-names", "mark", "first-boot", "hosts", "resolver", "trust"),
+    *("users", "groups", "keys"),
     *("rpm-keys", "repos", "repos-purge", "modules", "packages"),
-    *("storage-nics", "iscsi-initiator", "iscsi-conf", "iscsi-ifaces", "multipath", "lvm-scope", "san-boot", "fstab"),
+    *(
+        "storage-devices",
+        "iscsi-initiator",
+        "iscsi-conf",
+        "iscsi-ifaces",
+        "multipath",
+        "lvm-scope",
+        "san-boot",
+        "fstab",
+    ),
     *("san-services", "san-sysctl-live", "iscsi-login", "volumes", "paths"),
     *("directories", "files", "links", "absent", "edits", "sudo"),
     *("kernel-modules", "kernel-modules-live", "sysctl", "sysctl-live", "kernel-args"),
@@ -61,9 +73,11 @@ def plan_steps(
 ) -> tuple[Step, ...]:
     """Every step but the stamp: who the host is, who may use it, what it runs, how it is reached, ``guests``. Volumes
     are before files, which may be on them."""
+    first, held = storage_nics(storage, nics) if storage else (None, frozenset[str]())
     steps = (
         plan_hostname(host),
-        *_names_of_nics(nics),
+        *((first,) if first else ()),
+        *_names_of_nics(nics, held),
         Step("mark", "mark", (disks.mark, *disks.tagged), ()),
         Step("first-boot", "first_boot", (), (), ("install",)),
         *plan_names(host, nics, faults),
@@ -74,7 +88,7 @@ def plan_steps(
         *plan_files(site, host, faults),
         *shared(host, ("sudo", host.spec.sudo), faults, lambda: plan_sudo(host, faults)),
         *plan_system(host, nics, storage.sysctl if storage else (), faults),
-        *plan_network_files(host.name.text, nics, RELEASES[host.release], faults),
+        *_held(plan_network_files(host.name.text, nics, RELEASES[host.release], faults), held),
         *plan_services(host, faults),
         *guests,
         *plan_hooks(site, host, faults),
@@ -128,6 +142,19 @@ def _accounts(site: Site, host: ResolvedHost, faults: list[Fault]) -> tuple[Step
     return shared(host, settings, faults, lambda: tuple(step for one in made for step in one(site, host, faults)))
 
 
-def _names_of_nics(nics: tuple[Nic, ...]) -> tuple[Step, ...]:
-    names: list[Arg] = [word for nic in nics if nic.named and nic.mac for word in (nic.mac, str(nic.device))]
-    return (Step("nic-names", "nic_names", tuple(names), ("nics",)),) if names else ()
+def _names_of_nics(nics: tuple[Nic, ...], held: frozenset[str]) -> tuple[Step, ...]:
+    named = [nic for nic in nics if nic.named and nic.mac]
+    words: list[Arg] = [word for nic in named for word in (nic.mac or "", str(nic.device))]
+    needs = ("storage-nics",) if held & {nic.name for nic in named} else ()
+    return (Step("nic-names", "nic_names", tuple(words), ("nics",), needs=needs),) if words else ()
+
+
+def _held(steps: tuple[Step, ...], held: frozenset[str]) -> tuple[Step, ...]:
+    """Profiles of the network, of which those of nics for iSCSI, and of what these are made of, wait until the machine
+    has turned out to have them."""
+    return tuple(
+        replace(one, needs=(*one.needs, "storage-nics"))
+        if one.path[:1] == ("nics",) and one.path[1:2] and one.path[1] in held
+        else one
+        for one in steps
+    )

@@ -19,14 +19,14 @@ from bootforge.words import Arg
 
 LIVE: tuple[Phase, ...] = ("boot", "run")
 _AT = ("volumes",)
-_FIRST = ("storage-nics", "packages")
+_FIRST = ("storage-nics", "storage-devices", "packages")
 """A machine that is not the one that was planned is not touched."""
 
 
 def plan_storage_steps(
     host: ResolvedHost, nics: tuple[Nic, ...], plan: StoragePlan | None, faults: list[Fault]
 ) -> tuple[Step, ...]:
-    """Every step of a host's storage, in order; none for a host without volumes."""
+    """Every step of a host's storage but the first, in order; none for a host without volumes."""
     if plan is None:
         return ()
     release = RELEASES[host.release]
@@ -42,7 +42,7 @@ def plan_storage_steps(
     return tuple(
         one
         for steps in (
-            _nics(plan, nics),
+            _devices(plan),
             _iscsi(plan),
             _disks(plan, release),
             _services(plan, release),
@@ -52,25 +52,37 @@ def plan_storage_steps(
     )
 
 
-def _nics(plan: StoragePlan, nics: tuple[Nic, ...]) -> Iterator[Step]:
-    """Each nic for iSCSI, and the hardware that it is made of."""
-    by_name = {nic.name: nic for nic in nics}
+def storage_nics(plan: StoragePlan, nics: tuple[Nic, ...]) -> tuple[Step, frozenset[str]]:
+    """The step that comes before all others that depend on which nic is which, because a wrong MAC address must not get
+    into a profile or a rule either: each nic for iSCSI, and the hardware that it is made of. And the names of all of
+    them."""
     words: list[Arg] = []
     for iface in plan.ifaces:
         if iface.mac:
             words += ["own", iface.name, iface.mac]
-        elif iface.device:
-            words += ["device", iface.name, iface.device]
+    by_name = {nic.name: nic for nic in nics}
     below = [by_name[iface.name] for iface in plan.ifaces if not iface.mac and iface.name in by_name]
+    names = {iface.name for iface in plan.ifaces}
     hard: dict[str, Nic] = {}
     while below:
         nic = below.pop()
+        names.add(nic.name)
         if nic.kind == "physical":
             hard[nic.name] = nic
         below += [by_name[name] for name in nic.below]
     for name, nic in sorted(hard.items()):
         words += ["mac", name, nic.mac] if nic.mac else []
-    yield Step("storage-nics", "storage_nics", tuple(words), ("nics",))
+    return Step("storage-nics", "storage_nics", tuple(words), ("nics",)), frozenset(names)
+
+
+def _devices(plan: StoragePlan) -> Iterator[Step]:
+    """Nics that go by their names. Their profiles do not wait for this: without those there would be none."""
+    words: list[Arg] = []
+    for iface in plan.ifaces:
+        if not iface.mac and iface.device:
+            words += ["device", iface.name, iface.device]
+    if words:
+        yield Step("storage-devices", "storage_nics", tuple(words), ("nics",), LIVE, needs=("storage-nics",))
 
 
 def _iscsi(plan: StoragePlan) -> Iterator[Step]:

@@ -38,12 +38,12 @@ def test_the_order(san: Generation) -> None:
     """What is configured, then what needs the array; all of it after packages and before files and their services."""
     plan = san.plan(EQL)
     kinds = [one.id for one in plan.steps]
-    ours = kinds[kinds.index("storage-nics") : kinds.index("paths") + 1]
+    ours = kinds[kinds.index("iscsi-initiator") : kinds.index("paths") + 1]
     assert ours == [
-        *("storage-nics", "iscsi-initiator", "iscsi-conf", "iscsi-ifaces", "multipath", "lvm-scope", "san-boot"),
+        *("iscsi-initiator", "iscsi-conf", "iscsi-ifaces", "multipath", "lvm-scope", "san-boot"),
         *("fstab", "san-services", "san-sysctl-live", "iscsi-login", "volumes:data", "paths"),
     ]
-    assert kinds.index("packages") < kinds.index("storage-nics")
+    assert kinds.index("packages") < kinds.index("iscsi-initiator")
     live = {"san-sysctl-live", "iscsi-login", "volumes:data", "paths"}
     assert {one.id: one.phases for one in plan.steps if one.id in ours} == {
         id: LIVE if id in live else INSTALL for id in ours
@@ -51,10 +51,18 @@ def test_the_order(san: Generation) -> None:
 
 
 def test_nothing_is_touched_on_another_machine(san: Generation) -> None:
-    """Every step of storage needs the first."""
+    """Every step of storage needs the one that looks, and so do the profiles of its nics, which come after it as well."""
     for host in (EQL, TWO, XEN):
-        steps = san.plan(host).steps
-        at = [one.id for one in steps].index("storage-nics")
+        plan = san.plan(host)
+        steps = plan.steps
+        ids = [one.id for one in steps]
+        assert ids.index("storage-nics") < ids.index("packages")
+        at = ids.index("iscsi-initiator") - 1
+        profiles = {one.path[1]: one.needs for one in steps if one.id.startswith("network:")}
+        assert plan.storage
+        ways = {iface.name for iface in plan.storage.ifaces}
+        assert ways and all("storage-nics" in profiles[name] for name in ways)
+        assert profiles["lan"] == ()
         last = max(n for n, one in enumerate(steps) if one.id.startswith(("volumes:", "paths", "iscsi-login")))
         assert all("storage-nics" in one.needs for one in steps[at + 1 : last + 1])
     assert not [one for one in san.plan(GUEST).steps if one.id == "storage-nics"]
@@ -84,10 +92,10 @@ def test_an_address_that_others_share_binds_no_iface(tmp_path: Path) -> None:
     generation = san_with(tmp_path / "2", (nics, over))
     assert storage(generation, EQL).ifaces[1] == Iface("v", None, "eth2.9", "den-san")
     words = step(generation.plan(EQL), "storage-nics").args
-    assert words == (
-        *("own", "san0", Mac("52:54:00:12:35:02"), "device", "v", "eth2.9"),
-        *("mac", "q", Mac("52:54:00:12:35:03")),
-    )
+    assert words == ("own", "san0", Mac("52:54:00:12:35:02"), "mac", "q", Mac("52:54:00:12:35:03"))
+    assert step(generation.plan(EQL), "storage-devices").args == ("device", "v", "eth2.9")
+    needs = {one.id: one.needs for one in generation.plan(EQL).steps if one.id.startswith("network:")}
+    assert "storage-nics" in needs["network:q"] and "storage-devices" not in needs["network:v"]
     ifaces = step(generation.plan(EQL), "iscsi-ifaces").args
     assert ifaces[3:] == ("v", "iface.net_ifacename", "eth2.9")
     assert "path eql-den v device eth2.9 1500 10.9.0.10:3260 -" in (
