@@ -51,7 +51,7 @@ def test_the_order(san: Generation) -> None:
 
 
 def test_nothing_is_touched_on_another_machine(san: Generation) -> None:
-    """Every step of storage needs the one that looks, and so do the profiles of its nics, which come after it as well."""
+    """Every step of storage needs the one that looks at nics, and so do the profiles of those nics."""
     for host in (EQL, TWO, XEN):
         plan = san.plan(host)
         steps = plan.steps
