@@ -57,7 +57,7 @@ def test_nothing_is_touched_on_another_machine(san: Generation) -> None:
         steps = plan.steps
         ids = [one.id for one in steps]
         assert ids.index("storage-nics") < ids.index("packages")
-        at = ids.index("iscsi-initiator") - 1
+        at = ids.index("iscsi-conf") - 1
         profiles = {one.path[1]: one.needs for one in steps if one.id.startswith("network:")}
         assert plan.storage
         ways = {iface.name for iface in plan.storage.ifaces}
