@@ -55,4 +55,4 @@ def test_the_script_of_each_release_is_the_golden_one(
 def test_they_show_nearly_every_kind_of_step(generation: Generation) -> None:
     """But for those that need what this site has not: named nics' groups of volumes are marked everywhere."""
     shown = {step.id.partition(":")[0] for plan in generation.plans.values() for step in plan.steps}
-    assert set(KINDS) - shown == set()
+    assert set(KINDS) - shown == {"storage-devices"}  # for nics that go by their names

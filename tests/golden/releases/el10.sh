@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web10.prod.den.example.com bf_init=systemd
-    bf_plan=81faff055109feca1fd7fefd5f83cdf6d5e0a8a0f08d7a4671d4c3797b14be16 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=f249a9e44c7791e7c57a544f68398cee78f5f91dabb061e8e35cf87e0433e39e bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -80,6 +80,10 @@ bf_command() {
 bf_steps() {
     if bf_step hostname 'install boot run' '' '' ''; then
         bf_hostname web10.prod.den.example.com
+        bf_end $?
+    fi
+    if bf_step storage-nics 'install boot run' '' '' ''; then
+        bf_storage_nics own san0 02:00:00:00:02:10 own san1 02:00:00:00:03:10
         bf_end $?
     fi
     if bf_step mark 'install boot run' '' '' ''; then
@@ -219,17 +223,13 @@ BF_83f99ee088a0b0e1
         bf_packages dnf 075db29e02a91e93 'device-mapper-multipath httpd iscsi-initiator-utils lvm2 xfsprogs' openssl telnet
         bf_end $?
     fi
-    if bf_step storage-nics 'install boot run' '' '' ''; then
-        bf_storage_nics own san0 02:00:00:00:02:10 own san1 02:00:00:00:03:10
-        bf_end $?
-    fi
-    if bf_step iscsi-initiator 'install boot run' whole 'storage-nics packages' restart:iscsid; then
+    if bf_step iscsi-initiator 'install boot run' whole 'storage-nics storage-devices packages' restart:iscsid; then
         bf_file /etc/iscsi/initiatorname.iscsi 600 root:root <<'BF_3f8a22128c70887e'
 InitiatorName=iqn.2008-05.com.example:web10
 BF_3f8a22128c70887e
         bf_end $?
     fi
-    if bf_step iscsi-conf 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step iscsi-conf 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_edits /etc/iscsi/iscsid.conf <<'BF_97cb90234776255f'
 set
 node.startup
@@ -266,11 +266,11 @@ block
 BF_97cb90234776255f
         bf_end $?
     fi
-    if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_iscsi_ifaces san0 iface.hwaddress 02:00:00:00:02:10 san1 iface.hwaddress 02:00:00:00:03:10
         bf_end $?
     fi
-    if bf_step multipath 'install boot run' whole 'storage-nics packages' reconfigure:multipathd; then
+    if bf_step multipath 'install boot run' whole 'storage-nics storage-devices packages' reconfigure:multipathd; then
         bf_file /etc/multipath.conf 644 root:root <<'BF_4eff3da7ac0ccc60'
 # Written by Bootforge; changes are lost.
 defaults {
@@ -313,15 +313,15 @@ multipaths {
 BF_4eff3da7ac0ccc60
         bf_end $?
     fi
-    if bf_step lvm-scope 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step lvm-scope 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_lvm_scope global_filter '[ "a|^/dev/mapper/data$|", "r|^/dev/disk/by-path/.*-iscsi-|", "r|^/dev/vg_data/|", "r|^/dev/mapper/vg_data-[^-]|" ]'
         bf_end $?
     fi
-    if bf_step san-boot 'install boot run' '' 'storage-nics packages' daemon-reload; then
+    if bf_step san-boot 'install boot run' '' 'storage-nics storage-devices packages' daemon-reload; then
         bf_san_boot 'san0 san1' vg_data /dev/mapper/data /srv/data
         bf_end $?
     fi
-    if bf_step fstab 'install boot run' '' 'storage-nics packages' daemon-reload; then
+    if bf_step fstab 'install boot run' '' 'storage-nics storage-devices packages' daemon-reload; then
         bf_fstab <<'BF_9cd9f7ca924d9e8d'
 absent
 ^[ 	]*[^# 	][^ 	]*[ 	]+/srv/data[ 	]
@@ -342,7 +342,7 @@ BF_9cd9f7ca924d9e8d
         bf_sysctl_live net/ipv4/conf/eth2/arp_announce 2 net/ipv4/conf/eth2/arp_ignore 1 net/ipv4/conf/eth2/rp_filter 2 net/ipv4/conf/eth3/arp_announce 2 net/ipv4/conf/eth3/arp_ignore 1 net/ipv4/conf/eth3/rp_filter 2
         bf_end $?
     fi
-    if bf_step iscsi-login 'boot run' '' 'storage-nics packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services' ''; then
+    if bf_step iscsi-login 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services' ''; then
         bf_iscsi_login web10 chap_host eql chap_array <<'BF_ad06db0da7e939d6'
 set node.startup manual
 set node.session.timeo.replacement_timeout 15
@@ -357,7 +357,7 @@ path eql-den san1 mac 02:00:00:00:03:10 9000 10.9.0.200:3260 -
 BF_ad06db0da7e939d6
         bf_end $?
     fi
-    if bf_step volumes:data 'boot run' '' 'storage-nics packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services fstab' ''; then
+    if bf_step volumes:data 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services fstab' ''; then
         bf_volume data /dev/mapper/data 36090a01820494c580000000000000010 102400 vg_data app /dev/mapper/vg_data-app xfs /srv/data ''
         bf_end $?
     fi
@@ -514,7 +514,7 @@ method=disabled
 BF_b3b8a19f9dbbe057
         bf_end $?
     fi
-    if bf_step network:san0 'install boot run' whole '' network; then
+    if bf_step network:san0 'install boot run' whole storage-nics network; then
         bf_file /etc/NetworkManager/system-connections/eth2.nmconnection 600 root:root <<'BF_9112db7bf002a198'
 # Written by Bootforge; changes are lost.
 [connection]
@@ -537,7 +537,7 @@ method=disabled
 BF_9112db7bf002a198
         bf_end $?
     fi
-    if bf_step network:san1 'install boot run' whole '' network; then
+    if bf_step network:san1 'install boot run' whole storage-nics network; then
         bf_file /etc/NetworkManager/system-connections/eth3.nmconnection 600 root:root <<'BF_27ddd2378712f7c8'
 # Written by Bootforge; changes are lost.
 [connection]
@@ -582,7 +582,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com 81faff055109feca1fd7fefd5f83cdf6d5e0a8a0f08d7a4671d4c3797b14be16 12747e908347a2c18271019d033f0c6fd8c4549d0aa233a4b5b09e814144923a
+        bf_stamp web10.prod.den.example.com f249a9e44c7791e7c57a544f68398cee78f5f91dabb061e8e35cf87e0433e39e 65a8d31c926534459fc056e24b38e852e300dbd3b4637c084ef70c4e745b78f5
         bf_end $?
     fi
 }

@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web05.prod.den.example.com bf_init=sysv
-    bf_plan=a2a1f6e9ccc6a291fd34de1a27742f8fa07b76b212d281e3baf458e1cf7ee598 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=8a0c4419c65f93e65fc7582d250c04142ca9dd7346ac6eb5bf602a9d7f318897 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -79,6 +79,10 @@ bf_command() {
 bf_steps() {
     if bf_step hostname 'install boot run' '' '' ''; then
         bf_sysconfig_hostname web05.prod.den.example.com
+        bf_end $?
+    fi
+    if bf_step storage-nics 'install boot run' '' '' ''; then
+        bf_storage_nics own san0 02:00:00:00:02:05 own san1 02:00:00:00:03:05
         bf_end $?
     fi
     if bf_step mark 'install boot run' '' '' ''; then
@@ -206,17 +210,13 @@ BF_b0127e144595cf58
         bf_packages yum 3426fb642f6e8178 'device-mapper-multipath httpd iscsi-initiator-utils lvm2' openssl telnet
         bf_end $?
     fi
-    if bf_step storage-nics 'install boot run' '' '' ''; then
-        bf_storage_nics own san0 02:00:00:00:02:05 own san1 02:00:00:00:03:05
-        bf_end $?
-    fi
-    if bf_step iscsi-initiator 'install boot run' whole 'storage-nics packages' restart:iscsid; then
+    if bf_step iscsi-initiator 'install boot run' whole 'storage-nics storage-devices packages' restart:iscsid; then
         bf_file /etc/iscsi/initiatorname.iscsi 600 root:root <<'BF_c478ffe9bef58d64'
 InitiatorName=iqn.2008-05.com.example:web05
 BF_c478ffe9bef58d64
         bf_end $?
     fi
-    if bf_step iscsi-conf 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step iscsi-conf 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_edits /etc/iscsi/iscsid.conf <<'BF_df42220a372cd041'
 set
 node.startup
@@ -249,11 +249,11 @@ block
 BF_df42220a372cd041
         bf_end $?
     fi
-    if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_iscsi_ifaces san0 iface.hwaddress 02:00:00:00:02:05 san1 iface.hwaddress 02:00:00:00:03:05
         bf_end $?
     fi
-    if bf_step multipath 'install boot run' whole 'storage-nics packages' reconfigure:multipathd; then
+    if bf_step multipath 'install boot run' whole 'storage-nics storage-devices packages' reconfigure:multipathd; then
         bf_file /etc/multipath.conf 644 root:root <<'BF_6d895be05258686c'
 # Written by Bootforge; changes are lost.
 defaults {
@@ -288,15 +288,15 @@ multipaths {
 BF_6d895be05258686c
         bf_end $?
     fi
-    if bf_step lvm-scope 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step lvm-scope 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_lvm_scope filter '[ "a|^/dev/mapper/data$|", "r|^/dev/disk/by-path/.*-iscsi-|", "r|^/dev/vg_data/|", "r|^/dev/mapper/vg_data-[^-]|" ]'
         bf_end $?
     fi
-    if bf_step san-boot 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step san-boot 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_san_boot 'san0 san1' vg_data /dev/mapper/data /srv/data
         bf_end $?
     fi
-    if bf_step fstab 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step fstab 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_fstab <<'BF_3aeacf1f34b6f6fe'
 absent
 ^[ 	]*[^# 	][^ 	]*[ 	]+/srv/data[ 	]
@@ -317,7 +317,7 @@ BF_3aeacf1f34b6f6fe
         bf_sysctl_live net/ipv4/conf/eth2/arp_announce 2 net/ipv4/conf/eth2/arp_ignore 1 net/ipv4/conf/eth2/rp_filter 0 net/ipv4/conf/eth3/arp_announce 2 net/ipv4/conf/eth3/arp_ignore 1 net/ipv4/conf/eth3/rp_filter 0
         bf_end $?
     fi
-    if bf_step iscsi-login 'boot run' '' 'storage-nics packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services' ''; then
+    if bf_step iscsi-login 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services' ''; then
         bf_iscsi_login web05 chap_host eql chap_array <<'BF_d3d14097fd5c782d'
 set node.startup manual
 set node.session.timeo.replacement_timeout 15
@@ -331,7 +331,7 @@ path eql-den san1 mac 02:00:00:00:03:05 9000 10.9.0.200:3260 -
 BF_d3d14097fd5c782d
         bf_end $?
     fi
-    if bf_step volumes:data 'boot run' '' 'storage-nics packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services fstab' ''; then
+    if bf_step volumes:data 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services fstab' ''; then
         bf_volume data /dev/mapper/data 36090a01820494c580000000000000005 102400 vg_data app /dev/mapper/vg_data-app ext3 /srv/data ''
         bf_end $?
     fi
@@ -515,7 +515,7 @@ BOOTPROTO=none
 BF_a5f67e29231efa76
         bf_end $?
     fi
-    if bf_step network:san0 'install boot run' whole '' network; then
+    if bf_step network:san0 'install boot run' whole storage-nics network; then
         bf_file /etc/sysconfig/network-scripts/ifcfg-eth2 644 root:root <<'BF_9c052f08ded69140'
 # Written by Bootforge; changes are lost.
 DEVICE=eth2
@@ -532,7 +532,7 @@ IPV6INIT=no
 BF_9c052f08ded69140
         bf_end $?
     fi
-    if bf_step network:san1 'install boot run' whole '' network; then
+    if bf_step network:san1 'install boot run' whole storage-nics network; then
         bf_file /etc/sysconfig/network-scripts/ifcfg-eth3 644 root:root <<'BF_878f1098db1fa4ee'
 # Written by Bootforge; changes are lost.
 DEVICE=eth3
@@ -571,7 +571,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com a2a1f6e9ccc6a291fd34de1a27742f8fa07b76b212d281e3baf458e1cf7ee598 12747e908347a2c18271019d033f0c6fd8c4549d0aa233a4b5b09e814144923a
+        bf_stamp web05.prod.den.example.com 8a0c4419c65f93e65fc7582d250c04142ca9dd7346ac6eb5bf602a9d7f318897 65a8d31c926534459fc056e24b38e852e300dbd3b4637c084ef70c4e745b78f5
         bf_end $?
     fi
 }

@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web06.prod.den.example.com bf_init=sysv
-    bf_plan=2a54c06d8e0a829951e6442f998b38359e62ee171a380d5c044401baca029694 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=50255693781cc4074edef677753155e5296fbb03c243df2e6ea4bb6145cf6659 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -79,6 +79,10 @@ bf_command() {
 bf_steps() {
     if bf_step hostname 'install boot run' '' '' ''; then
         bf_sysconfig_hostname web06.prod.den.example.com
+        bf_end $?
+    fi
+    if bf_step storage-nics 'install boot run' '' '' ''; then
+        bf_storage_nics own san0 02:00:00:00:02:06 own san1 02:00:00:00:03:06
         bf_end $?
     fi
     if bf_step mark 'install boot run' '' '' ''; then
@@ -210,17 +214,13 @@ BF_13e87f2e877694ab
         bf_packages yum 3426fb642f6e8178 'device-mapper-multipath httpd iscsi-initiator-utils lvm2' openssl telnet
         bf_end $?
     fi
-    if bf_step storage-nics 'install boot run' '' '' ''; then
-        bf_storage_nics own san0 02:00:00:00:02:06 own san1 02:00:00:00:03:06
-        bf_end $?
-    fi
-    if bf_step iscsi-initiator 'install boot run' whole 'storage-nics packages' restart:iscsid; then
+    if bf_step iscsi-initiator 'install boot run' whole 'storage-nics storage-devices packages' restart:iscsid; then
         bf_file /etc/iscsi/initiatorname.iscsi 600 root:root <<'BF_b8c02b2f0cd40a41'
 InitiatorName=iqn.2008-05.com.example:web06
 BF_b8c02b2f0cd40a41
         bf_end $?
     fi
-    if bf_step iscsi-conf 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step iscsi-conf 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_edits /etc/iscsi/iscsid.conf <<'BF_97cb90234776255f'
 set
 node.startup
@@ -257,11 +257,11 @@ block
 BF_97cb90234776255f
         bf_end $?
     fi
-    if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_iscsi_ifaces san0 iface.hwaddress 02:00:00:00:02:06 san1 iface.hwaddress 02:00:00:00:03:06
         bf_end $?
     fi
-    if bf_step multipath 'install boot run' whole 'storage-nics packages' reconfigure:multipathd; then
+    if bf_step multipath 'install boot run' whole 'storage-nics storage-devices packages' reconfigure:multipathd; then
         bf_file /etc/multipath.conf 644 root:root <<'BF_7aa0388770919258'
 # Written by Bootforge; changes are lost.
 defaults {
@@ -303,15 +303,15 @@ multipaths {
 BF_7aa0388770919258
         bf_end $?
     fi
-    if bf_step lvm-scope 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step lvm-scope 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_lvm_scope filter '[ "a|^/dev/mapper/data$|", "r|^/dev/disk/by-path/.*-iscsi-|", "r|^/dev/vg_data/|", "r|^/dev/mapper/vg_data-[^-]|" ]'
         bf_end $?
     fi
-    if bf_step san-boot 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step san-boot 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_san_boot 'san0 san1' vg_data /dev/mapper/data /srv/data
         bf_end $?
     fi
-    if bf_step fstab 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step fstab 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_fstab <<'BF_328b520163e42cac'
 absent
 ^[ 	]*[^# 	][^ 	]*[ 	]+/srv/data[ 	]
@@ -332,7 +332,7 @@ BF_328b520163e42cac
         bf_sysctl_live net/ipv4/conf/eth2/arp_announce 2 net/ipv4/conf/eth2/arp_ignore 1 net/ipv4/conf/eth2/rp_filter 2 net/ipv4/conf/eth3/arp_announce 2 net/ipv4/conf/eth3/arp_ignore 1 net/ipv4/conf/eth3/rp_filter 2
         bf_end $?
     fi
-    if bf_step iscsi-login 'boot run' '' 'storage-nics packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services' ''; then
+    if bf_step iscsi-login 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services' ''; then
         bf_iscsi_login web06 chap_host eql chap_array <<'BF_67a0839931bf249a'
 set node.startup manual
 set node.session.timeo.replacement_timeout 15
@@ -347,7 +347,7 @@ path eql-den san1 mac 02:00:00:00:03:06 9000 10.9.0.200:3260 -
 BF_67a0839931bf249a
         bf_end $?
     fi
-    if bf_step volumes:data 'boot run' '' 'storage-nics packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services fstab' ''; then
+    if bf_step volumes:data 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services fstab' ''; then
         bf_volume data /dev/mapper/data 36090a01820494c580000000000000006 102400 vg_data app /dev/mapper/vg_data-app ext4 /srv/data ''
         bf_end $?
     fi
@@ -499,7 +499,7 @@ DNS1=10.2.0.2
 BF_3bbb8abce7a457da
         bf_end $?
     fi
-    if bf_step network:san0 'install boot run' whole '' network; then
+    if bf_step network:san0 'install boot run' whole storage-nics network; then
         bf_file /etc/sysconfig/network-scripts/ifcfg-eth2 644 root:root <<'BF_3ae5a9eab13ce013'
 # Written by Bootforge; changes are lost.
 DEVICE=eth2
@@ -516,7 +516,7 @@ IPV6INIT=no
 BF_3ae5a9eab13ce013
         bf_end $?
     fi
-    if bf_step network:san1 'install boot run' whole '' network; then
+    if bf_step network:san1 'install boot run' whole storage-nics network; then
         bf_file /etc/sysconfig/network-scripts/ifcfg-eth3 644 root:root <<'BF_ebeba458e64f0462'
 # Written by Bootforge; changes are lost.
 DEVICE=eth3
@@ -555,7 +555,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web06.prod.den.example.com 2a54c06d8e0a829951e6442f998b38359e62ee171a380d5c044401baca029694 12747e908347a2c18271019d033f0c6fd8c4549d0aa233a4b5b09e814144923a
+        bf_stamp web06.prod.den.example.com 50255693781cc4074edef677753155e5296fbb03c243df2e6ea4bb6145cf6659 65a8d31c926534459fc056e24b38e852e300dbd3b4637c084ef70c4e745b78f5
         bf_end $?
     fi
 }

@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web07.prod.den.example.com bf_init=systemd
-    bf_plan=48c01ed3a668c05ce85cb3726d588f375f0a88767d4853952b307586c523cf90 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=a902005a1e1389129c34cacc864221ce509f6af400c26369b9a9f4a01188aeb2 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -82,6 +82,10 @@ bf_command() {
 bf_steps() {
     if bf_step hostname 'install boot run' '' '' ''; then
         bf_hostname web07.prod.den.example.com
+        bf_end $?
+    fi
+    if bf_step storage-nics 'install boot run' '' '' ''; then
+        bf_storage_nics own san0 02:00:00:00:02:07 own san1 02:00:00:00:03:07
         bf_end $?
     fi
     if bf_step nic-names 'install boot run' '' '' ''; then
@@ -225,17 +229,13 @@ BF_34998d345cebc013
         bf_packages yum df8ed5f0a2d93a21 'device-mapper-multipath httpd iscsi-initiator-utils lvm2 xfsprogs' openssl telnet
         bf_end $?
     fi
-    if bf_step storage-nics 'install boot run' '' '' ''; then
-        bf_storage_nics own san0 02:00:00:00:02:07 own san1 02:00:00:00:03:07
-        bf_end $?
-    fi
-    if bf_step iscsi-initiator 'install boot run' whole 'storage-nics packages' restart:iscsid; then
+    if bf_step iscsi-initiator 'install boot run' whole 'storage-nics storage-devices packages' restart:iscsid; then
         bf_file /etc/iscsi/initiatorname.iscsi 600 root:root <<'BF_68384a8128342ea0'
 InitiatorName=iqn.2008-05.com.example:web07
 BF_68384a8128342ea0
         bf_end $?
     fi
-    if bf_step iscsi-conf 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step iscsi-conf 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_edits /etc/iscsi/iscsid.conf <<'BF_97cb90234776255f'
 set
 node.startup
@@ -272,11 +272,11 @@ block
 BF_97cb90234776255f
         bf_end $?
     fi
-    if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_iscsi_ifaces san0 iface.hwaddress 02:00:00:00:02:07 san1 iface.hwaddress 02:00:00:00:03:07
         bf_end $?
     fi
-    if bf_step multipath 'install boot run' whole 'storage-nics packages' reconfigure:multipathd; then
+    if bf_step multipath 'install boot run' whole 'storage-nics storage-devices packages' reconfigure:multipathd; then
         bf_file /etc/multipath.conf 644 root:root <<'BF_e711058ea3686a0d'
 # Written by Bootforge; changes are lost.
 defaults {
@@ -318,15 +318,15 @@ multipaths {
 BF_e711058ea3686a0d
         bf_end $?
     fi
-    if bf_step lvm-scope 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step lvm-scope 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_lvm_scope global_filter '[ "a|^/dev/mapper/data$|", "r|^/dev/disk/by-path/.*-iscsi-|", "r|^/dev/vg_data/|", "r|^/dev/mapper/vg_data-[^-]|" ]'
         bf_end $?
     fi
-    if bf_step san-boot 'install boot run' '' 'storage-nics packages' daemon-reload; then
+    if bf_step san-boot 'install boot run' '' 'storage-nics storage-devices packages' daemon-reload; then
         bf_san_boot 'san0 san1' vg_data /dev/mapper/data /srv/data
         bf_end $?
     fi
-    if bf_step fstab 'install boot run' '' 'storage-nics packages' daemon-reload; then
+    if bf_step fstab 'install boot run' '' 'storage-nics storage-devices packages' daemon-reload; then
         bf_fstab <<'BF_9cd9f7ca924d9e8d'
 absent
 ^[ 	]*[^# 	][^ 	]*[ 	]+/srv/data[ 	]
@@ -347,7 +347,7 @@ BF_9cd9f7ca924d9e8d
         bf_sysctl_live net/ipv4/conf/eth2/arp_announce 2 net/ipv4/conf/eth2/arp_ignore 1 net/ipv4/conf/eth2/rp_filter 2 net/ipv4/conf/eth3/arp_announce 2 net/ipv4/conf/eth3/arp_ignore 1 net/ipv4/conf/eth3/rp_filter 2
         bf_end $?
     fi
-    if bf_step iscsi-login 'boot run' '' 'storage-nics packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services' ''; then
+    if bf_step iscsi-login 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services' ''; then
         bf_iscsi_login web07 chap_host eql chap_array <<'BF_c224a6b92a14dae6'
 set node.startup manual
 set node.session.timeo.replacement_timeout 15
@@ -362,7 +362,7 @@ path eql-den san1 mac 02:00:00:00:03:07 9000 10.9.0.200:3260 -
 BF_c224a6b92a14dae6
         bf_end $?
     fi
-    if bf_step volumes:data 'boot run' '' 'storage-nics packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services fstab' ''; then
+    if bf_step volumes:data 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services fstab' ''; then
         bf_volume data /dev/mapper/data 36090a01820494c580000000000000007 102400 vg_data app /dev/mapper/vg_data-app xfs /srv/data ''
         bf_end $?
     fi
@@ -533,7 +533,7 @@ BOOTPROTO=none
 BF_74a7934e5c5f6c83
         bf_end $?
     fi
-    if bf_step network:san0 'install boot run' whole '' network; then
+    if bf_step network:san0 'install boot run' whole storage-nics network; then
         bf_file /etc/sysconfig/network-scripts/ifcfg-eth2 644 root:root <<'BF_c662662478702087'
 # Written by Bootforge; changes are lost.
 DEVICE=eth2
@@ -551,7 +551,7 @@ IPV6INIT=no
 BF_c662662478702087
         bf_end $?
     fi
-    if bf_step network:san1 'install boot run' whole '' network; then
+    if bf_step network:san1 'install boot run' whole storage-nics network; then
         bf_file /etc/sysconfig/network-scripts/ifcfg-eth3 644 root:root <<'BF_2009c9c1a71eabdf'
 # Written by Bootforge; changes are lost.
 DEVICE=eth3
@@ -620,7 +620,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web07.prod.den.example.com 48c01ed3a668c05ce85cb3726d588f375f0a88767d4853952b307586c523cf90 12747e908347a2c18271019d033f0c6fd8c4549d0aa233a4b5b09e814144923a
+        bf_stamp web07.prod.den.example.com a902005a1e1389129c34cacc864221ce509f6af400c26369b9a9f4a01188aeb2 65a8d31c926534459fc056e24b38e852e300dbd3b4637c084ef70c4e745b78f5
         bf_end $?
     fi
 }

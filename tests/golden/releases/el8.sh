@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web08.prod.den.example.com bf_init=systemd
-    bf_plan=8730112d5cd707c87ed02c610cb8534fb76fe307269ddced2eb767869d6c7c33 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=48316c1b6d387840316d3681ef24a3dfcd2f4bc1f2ff5f94a3a9b865b352c897 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -82,6 +82,10 @@ bf_command() {
 bf_steps() {
     if bf_step hostname 'install boot run' '' '' ''; then
         bf_hostname web08.prod.den.example.com
+        bf_end $?
+    fi
+    if bf_step storage-nics 'install boot run' '' '' ''; then
+        bf_storage_nics own san0 02:00:00:00:02:08 own san1 02:00:00:00:03:08
         bf_end $?
     fi
     if bf_step nic-names 'install boot run' '' '' ''; then
@@ -225,17 +229,13 @@ BF_9288716bbf81b68e
         bf_packages dnf 075db29e02a91e93 'device-mapper-multipath httpd iscsi-initiator-utils lvm2 xfsprogs' openssl telnet
         bf_end $?
     fi
-    if bf_step storage-nics 'install boot run' '' '' ''; then
-        bf_storage_nics own san0 02:00:00:00:02:08 own san1 02:00:00:00:03:08
-        bf_end $?
-    fi
-    if bf_step iscsi-initiator 'install boot run' whole 'storage-nics packages' restart:iscsid; then
+    if bf_step iscsi-initiator 'install boot run' whole 'storage-nics storage-devices packages' restart:iscsid; then
         bf_file /etc/iscsi/initiatorname.iscsi 600 root:root <<'BF_29e17535de9fd4eb'
 InitiatorName=iqn.2008-05.com.example:web08
 BF_29e17535de9fd4eb
         bf_end $?
     fi
-    if bf_step iscsi-conf 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step iscsi-conf 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_edits /etc/iscsi/iscsid.conf <<'BF_97cb90234776255f'
 set
 node.startup
@@ -272,11 +272,11 @@ block
 BF_97cb90234776255f
         bf_end $?
     fi
-    if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_iscsi_ifaces san0 iface.hwaddress 02:00:00:00:02:08 san1 iface.hwaddress 02:00:00:00:03:08
         bf_end $?
     fi
-    if bf_step multipath 'install boot run' whole 'storage-nics packages' reconfigure:multipathd; then
+    if bf_step multipath 'install boot run' whole 'storage-nics storage-devices packages' reconfigure:multipathd; then
         bf_file /etc/multipath.conf 644 root:root <<'BF_59b543368b482dae'
 # Written by Bootforge; changes are lost.
 defaults {
@@ -319,15 +319,15 @@ multipaths {
 BF_59b543368b482dae
         bf_end $?
     fi
-    if bf_step lvm-scope 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step lvm-scope 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_lvm_scope global_filter '[ "a|^/dev/mapper/data$|", "r|^/dev/disk/by-path/.*-iscsi-|", "r|^/dev/vg_data/|", "r|^/dev/mapper/vg_data-[^-]|" ]'
         bf_end $?
     fi
-    if bf_step san-boot 'install boot run' '' 'storage-nics packages' daemon-reload; then
+    if bf_step san-boot 'install boot run' '' 'storage-nics storage-devices packages' daemon-reload; then
         bf_san_boot 'san0 san1' vg_data /dev/mapper/data /srv/data
         bf_end $?
     fi
-    if bf_step fstab 'install boot run' '' 'storage-nics packages' daemon-reload; then
+    if bf_step fstab 'install boot run' '' 'storage-nics storage-devices packages' daemon-reload; then
         bf_fstab <<'BF_9cd9f7ca924d9e8d'
 absent
 ^[ 	]*[^# 	][^ 	]*[ 	]+/srv/data[ 	]
@@ -348,7 +348,7 @@ BF_9cd9f7ca924d9e8d
         bf_sysctl_live net/ipv4/conf/eth2/arp_announce 2 net/ipv4/conf/eth2/arp_ignore 1 net/ipv4/conf/eth2/rp_filter 2 net/ipv4/conf/eth3/arp_announce 2 net/ipv4/conf/eth3/arp_ignore 1 net/ipv4/conf/eth3/rp_filter 2
         bf_end $?
     fi
-    if bf_step iscsi-login 'boot run' '' 'storage-nics packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services' ''; then
+    if bf_step iscsi-login 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services' ''; then
         bf_iscsi_login web08 chap_host eql chap_array <<'BF_24fd6bfada178cee'
 set node.startup manual
 set node.session.timeo.replacement_timeout 15
@@ -363,7 +363,7 @@ path eql-den san1 mac 02:00:00:00:03:08 9000 10.9.0.200:3260 -
 BF_24fd6bfada178cee
         bf_end $?
     fi
-    if bf_step volumes:data 'boot run' '' 'storage-nics packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services fstab' ''; then
+    if bf_step volumes:data 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services fstab' ''; then
         bf_volume data /dev/mapper/data 36090a01820494c580000000000000008 102400 vg_data app /dev/mapper/vg_data-app xfs /srv/data ''
         bf_end $?
     fi
@@ -547,7 +547,7 @@ BOOTPROTO=none
 BF_20810c8df1c24763
         bf_end $?
     fi
-    if bf_step network:san0 'install boot run' whole '' network; then
+    if bf_step network:san0 'install boot run' whole storage-nics network; then
         bf_file /etc/sysconfig/network-scripts/ifcfg-eth2 644 root:root <<'BF_0b2c10fb6f13ab07'
 # Written by Bootforge; changes are lost.
 DEVICE=eth2
@@ -565,7 +565,7 @@ IPV6INIT=no
 BF_0b2c10fb6f13ab07
         bf_end $?
     fi
-    if bf_step network:san1 'install boot run' whole '' network; then
+    if bf_step network:san1 'install boot run' whole storage-nics network; then
         bf_file /etc/sysconfig/network-scripts/ifcfg-eth3 644 root:root <<'BF_60958284f972fd1e'
 # Written by Bootforge; changes are lost.
 DEVICE=eth3
@@ -605,7 +605,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web08.prod.den.example.com 8730112d5cd707c87ed02c610cb8534fb76fe307269ddced2eb767869d6c7c33 12747e908347a2c18271019d033f0c6fd8c4549d0aa233a4b5b09e814144923a
+        bf_stamp web08.prod.den.example.com 48316c1b6d387840316d3681ef24a3dfcd2f4bc1f2ff5f94a3a9b865b352c897 65a8d31c926534459fc056e24b38e852e300dbd3b4637c084ef70c4e745b78f5
         bf_end $?
     fi
 }

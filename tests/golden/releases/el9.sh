@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web09.prod.den.example.com bf_init=systemd
-    bf_plan=a2c5dd19c62201ba96ef8b68a8f7262c7b15cdbfbce59489db7ebb5973936fad bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=35c8138d6cf8a47a14f99fb8524fe32c9b82513d4049fba99820614fb89fc85c bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -82,6 +82,10 @@ bf_command() {
 bf_steps() {
     if bf_step hostname 'install boot run' '' '' ''; then
         bf_hostname web09.prod.den.example.com
+        bf_end $?
+    fi
+    if bf_step storage-nics 'install boot run' '' '' ''; then
+        bf_storage_nics own san0 02:00:00:00:02:09 own san1 02:00:00:00:03:09
         bf_end $?
     fi
     if bf_step nic-names 'install boot run' '' '' ''; then
@@ -229,17 +233,13 @@ BF_98c9203b6ab25b08
         bf_packages dnf 075db29e02a91e93 'device-mapper-multipath httpd iscsi-initiator-utils lvm2 xfsprogs' openssl telnet
         bf_end $?
     fi
-    if bf_step storage-nics 'install boot run' '' '' ''; then
-        bf_storage_nics own san0 02:00:00:00:02:09 own san1 02:00:00:00:03:09
-        bf_end $?
-    fi
-    if bf_step iscsi-initiator 'install boot run' whole 'storage-nics packages' restart:iscsid; then
+    if bf_step iscsi-initiator 'install boot run' whole 'storage-nics storage-devices packages' restart:iscsid; then
         bf_file /etc/iscsi/initiatorname.iscsi 600 root:root <<'BF_878389e063920d06'
 InitiatorName=iqn.2008-05.com.example:web09
 BF_878389e063920d06
         bf_end $?
     fi
-    if bf_step iscsi-conf 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step iscsi-conf 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_edits /etc/iscsi/iscsid.conf <<'BF_97cb90234776255f'
 set
 node.startup
@@ -276,11 +276,11 @@ block
 BF_97cb90234776255f
         bf_end $?
     fi
-    if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_iscsi_ifaces san0 iface.hwaddress 02:00:00:00:02:09 san1 iface.hwaddress 02:00:00:00:03:09
         bf_end $?
     fi
-    if bf_step multipath 'install boot run' whole 'storage-nics packages' reconfigure:multipathd; then
+    if bf_step multipath 'install boot run' whole 'storage-nics storage-devices packages' reconfigure:multipathd; then
         bf_file /etc/multipath.conf 644 root:root <<'BF_f8967bf6d4c48283'
 # Written by Bootforge; changes are lost.
 defaults {
@@ -323,15 +323,15 @@ multipaths {
 BF_f8967bf6d4c48283
         bf_end $?
     fi
-    if bf_step lvm-scope 'install boot run' '' 'storage-nics packages' ''; then
+    if bf_step lvm-scope 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_lvm_scope global_filter '[ "a|^/dev/mapper/data$|", "r|^/dev/disk/by-path/.*-iscsi-|", "r|^/dev/vg_data/|", "r|^/dev/mapper/vg_data-[^-]|" ]'
         bf_end $?
     fi
-    if bf_step san-boot 'install boot run' '' 'storage-nics packages' daemon-reload; then
+    if bf_step san-boot 'install boot run' '' 'storage-nics storage-devices packages' daemon-reload; then
         bf_san_boot 'san0 san1' vg_data /dev/mapper/data /srv/data
         bf_end $?
     fi
-    if bf_step fstab 'install boot run' '' 'storage-nics packages' daemon-reload; then
+    if bf_step fstab 'install boot run' '' 'storage-nics storage-devices packages' daemon-reload; then
         bf_fstab <<'BF_9cd9f7ca924d9e8d'
 absent
 ^[ 	]*[^# 	][^ 	]*[ 	]+/srv/data[ 	]
@@ -352,7 +352,7 @@ BF_9cd9f7ca924d9e8d
         bf_sysctl_live net/ipv4/conf/eth2/arp_announce 2 net/ipv4/conf/eth2/arp_ignore 1 net/ipv4/conf/eth2/rp_filter 2 net/ipv4/conf/eth3/arp_announce 2 net/ipv4/conf/eth3/arp_ignore 1 net/ipv4/conf/eth3/rp_filter 2
         bf_end $?
     fi
-    if bf_step iscsi-login 'boot run' '' 'storage-nics packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services' ''; then
+    if bf_step iscsi-login 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services' ''; then
         bf_iscsi_login web09 chap_host eql chap_array <<'BF_e9dd209832aeba52'
 set node.startup manual
 set node.session.timeo.replacement_timeout 15
@@ -367,7 +367,7 @@ path eql-den san1 mac 02:00:00:00:03:09 9000 10.9.0.200:3260 -
 BF_e9dd209832aeba52
         bf_end $?
     fi
-    if bf_step volumes:data 'boot run' '' 'storage-nics packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services fstab' ''; then
+    if bf_step volumes:data 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services fstab' ''; then
         bf_volume data /dev/mapper/data 36090a01820494c580000000000000009 102400 vg_data app /dev/mapper/vg_data-app xfs /srv/data ''
         bf_end $?
     fi
@@ -546,7 +546,7 @@ mac-address=02:00:00:00:00:09
 BF_cfd890093f2382d9
         bf_end $?
     fi
-    if bf_step network:san0 'install boot run' whole '' network; then
+    if bf_step network:san0 'install boot run' whole storage-nics network; then
         bf_file /etc/NetworkManager/system-connections/eth2.nmconnection 600 root:root <<'BF_27ec78db2db5b05f'
 # Written by Bootforge; changes are lost.
 [connection]
@@ -569,7 +569,7 @@ method=disabled
 BF_27ec78db2db5b05f
         bf_end $?
     fi
-    if bf_step network:san1 'install boot run' whole '' network; then
+    if bf_step network:san1 'install boot run' whole storage-nics network; then
         bf_file /etc/NetworkManager/system-connections/eth3.nmconnection 600 root:root <<'BF_8208fff36a57060f'
 # Written by Bootforge; changes are lost.
 [connection]
@@ -676,7 +676,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web09.prod.den.example.com a2c5dd19c62201ba96ef8b68a8f7262c7b15cdbfbce59489db7ebb5973936fad 12747e908347a2c18271019d033f0c6fd8c4549d0aa233a4b5b09e814144923a
+        bf_stamp web09.prod.den.example.com 35c8138d6cf8a47a14f99fb8524fe32c9b82513d4049fba99820614fb89fc85c 65a8d31c926534459fc056e24b38e852e300dbd3b4637c084ef70c4e745b78f5
         bf_end $?
     fi
 }
