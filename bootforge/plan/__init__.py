@@ -34,7 +34,8 @@ def make_plan(site: Site, host: ResolvedHost, guests: tuple[DomainPlan, ...] = (
     storage = plan_storage(site, host, nics, faults)
     domain = plan_domain(host, nics, faults)
     check_machine(host, faults)
-    steps = plan_steps(site, host, nics, install.disks, storage, plan_guests(host, guests, faults), faults)
+    guest_steps = plan_guests(host, guests, faults)
+    steps = plan_steps(site, host, nics, install.disks, storage, guest_steps, faults)
     commands = plan_commands(host, faults)
     if faults:
         raise PlanError(faults)

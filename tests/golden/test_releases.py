@@ -14,14 +14,11 @@ from bootforge.generation import Generation, build_generation
 from bootforge.lint import lint
 from bootforge.plan.steps import KINDS
 from bootforge.resources import shipped_texts
-from tests.shell.test_san import KINDS as STORAGE
 from tests.support import RELEASES_SITE
 
 GOLDEN = Path(__file__).parent / "releases"
 RELEASES = ("el5", "el6", "el7", "el8", "el9", "el10")
 SHARED = ("bootstrap/lib/", "install/common.sh")
-OF_VOLUMES = {f"bootstrap/lib/{name}.sh" for name in ("iscsi", "sessions", "volumes")}
-"""In the scripts of hosts with volumes; test_storage_files.py has those."""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +30,7 @@ def own_part(script: str) -> str:
     """A bootstrap without the library: in the place of each of its files its name."""
     for name, text in shipped_texts("templates").items():
         if name.startswith(SHARED):
-            assert (text.strip() in script) == (name not in OF_VOLUMES), name
+            assert text.strip() in script, name
             script = script.replace(text.strip(), f"# {name}")
     return script
 
@@ -58,4 +55,4 @@ def test_the_script_of_each_release_is_the_golden_one(
 def test_they_show_nearly_every_kind_of_step(generation: Generation) -> None:
     """But for those that need what this site has not: named nics' groups of volumes are marked everywhere."""
     shown = {step.id.partition(":")[0] for plan in generation.plans.values() for step in plan.steps}
-    assert set(KINDS) - {*STORAGE, "storage-devices"} - shown == set()
+    assert set(KINDS) - shown == {"storage-devices"}  # for nics that go by their names

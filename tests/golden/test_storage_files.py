@@ -19,8 +19,7 @@ from tests.support import ROOT
 FILES = Path(__file__).parent / "storage"
 PROFILES = {"el5": "centos5", "el6": "centos6", "el7": "centos7", "el8": "rocky8", "el9": "rocky9", "el10": "rocky10"}
 BY_NAME = (
-    ("lan: {", "lan: {device: eth0, "),
-    ("lan: {device: eth0, kind: bridge", "lan: {kind: bridge"),
+    ("lan: {mac", "lan: {device: eth0, mac"),
     ("san0: {network", "san0: {device: eth1, network"),
     ("san1: {network", "san1: {device: eth2, network"),
     *(("a: {network", "a: {device: eth1, network"), ("b: {network", "b: {device: eth2, network")),

@@ -21,8 +21,6 @@ from tests.support import EXAMPLE, RELEASES_SITE, ROOT
 OTHERWISE = {
     "processes": "test_services:test_processes_that_must_not_run_are_ended",
     "storage-nics": "test_san:test_a_wrong_address_is_refused_before_anything_is_touched",
-    "storage-devices": "test_san:test_a_port_of_a_bond_is_known_by_its_own_address",
-    "san-sysctl-live": "test_system:test_every_setting_that_the_kernel_lacks_or_changes_is_told",
     "paths": "test_san:test_a_path_that_is_lost_is_told",
 }
 """Kinds of steps, and the functions of that name, which no root directory holds or which only tell: the tests that show

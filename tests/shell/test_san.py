@@ -50,9 +50,8 @@ def plan_of(host: str, *changes: tuple[str, str]) -> Plan:
 
 
 def steps_of(host: str, *changes: tuple[str, str]) -> tuple[Step, ...]:
-    """The steps of a host's storage; sysctl is tested with the other settings."""
-    steps = plan_of(host, *changes).steps
-    return tuple(step for step in steps if step.id.partition(":")[0] in KINDS and step.fn != "sysctl_live")
+    """The steps of a host's storage."""
+    return tuple(step for step in plan_of(host, *changes).steps if step.id.partition(":")[0] in KINDS)
 
 
 def equallogic(world: World) -> World:
@@ -60,6 +59,8 @@ def equallogic(world: World) -> World:
     nics = {"eth0": "52:54:00:12:35:01", "eth1": "52:54:00:12:35:02", "eth2": "52:54:00:12:35:03"}
     array(world, nics, f"{GROUP} {VOL} asked={GROUP}\n", {"/dev/mapper/data": (WWID, VOL)})
     (world.fake / "chap").write_text("the host's secret")
+    for key in ("arp_announce", "arp_ignore", "rp_filter"):
+        world.write(f"proc/sys/net/ipv4/conf/all/{key}", "1\n")
     return world
 
 
@@ -125,6 +126,7 @@ CASES = [
         drifts={
             "initiator": edited("etc/iscsi/initiatorname.iscsi", "db02", "clone"),
             "iscsid.conf": edited("etc/iscsi/iscsid.conf", "noop_out_timeout = 10", "noop_out_timeout = 30"),
+            "strict": edited("proc/sys/net/ipv4/conf/all/rp_filter", "2", "1"),
             "iface": edited("var/lib/iscsi/ifaces/san0", "12:35:02", "12:35:99"),
             "iface-is-whole": edited("var/lib/iscsi/ifaces/san1", "tcp\n", "tcp\niface.mtu = 0\n"),
             "record": edited(f"{NODE}/san1", "replacement_timeout = 15", "replacement_timeout = 120"),
@@ -160,7 +162,7 @@ CASES = [
     ),
     Case(
         "dom0-el6",
-        steps_of(XEN, ("profile: fedora46", "profile: centos6"), ("lan0: {mac", "lan0: {device: eth3, mac"), ETH),
+        steps_of(XEN, ("profile: fedora46", "profile: centos6"), ETH, ("lan0: {mac", "lan0: {device: eth0, mac")),
         prepare=old,
         drifts={
             "filter": edited("etc/lvm/lvm.conf", "-iscsi-", "-else-"),

@@ -43,7 +43,7 @@ def test_the_order(san: Generation) -> None:
         *("iscsi-initiator", "iscsi-conf", "iscsi-ifaces", "multipath", "lvm-scope", "san-boot"),
         *("fstab", "san-services", "san-sysctl-live", "iscsi-login", "volumes:data", "paths"),
     ]
-    assert kinds.index("storage-nics") == 1 and kinds.index("packages") < kinds.index("iscsi-initiator")
+    assert kinds.index("packages") < kinds.index("iscsi-initiator")
     live = {"san-sysctl-live", "iscsi-login", "volumes:data", "paths"}
     assert {one.id: one.phases for one in plan.steps if one.id in ours} == {
         id: LIVE if id in live else INSTALL for id in ours
@@ -51,13 +51,20 @@ def test_the_order(san: Generation) -> None:
 
 
 def test_nothing_is_touched_on_another_machine(san: Generation) -> None:
-    """Every step of storage needs the first."""
+    """Every step of storage needs the one that looks at nics, and so do the profiles of those nics."""
     for host in (EQL, TWO, XEN):
-        steps = san.plan(host).steps
+        plan = san.plan(host)
+        steps = plan.steps
         ids = [one.id for one in steps]
-        last = max(n for n, id in enumerate(ids) if id.startswith(("volumes:", "paths", "iscsi-login")))
-        ours = steps[ids.index("packages") + 1 : last + 1]
-        assert ours and all("storage-nics" in one.needs for one in ours)
+        assert ids.index("storage-nics") < ids.index("packages")
+        at = ids.index("iscsi-conf") - 1
+        profiles = {one.path[1]: one.needs for one in steps if one.id.startswith("network:")}
+        assert plan.storage
+        ways = {iface.name for iface in plan.storage.ifaces}
+        assert ways and all("storage-nics" in profiles[name] for name in ways)
+        assert profiles["lan"] == ()
+        last = max(n for n, one in enumerate(steps) if one.id.startswith(("volumes:", "paths", "iscsi-login")))
+        assert all("storage-nics" in one.needs for one in steps[at + 1 : last + 1])
     assert not [one for one in san.plan(GUEST).steps if one.id == "storage-nics"]
 
 
@@ -87,6 +94,8 @@ def test_an_address_that_others_share_binds_no_iface(tmp_path: Path) -> None:
     words = step(generation.plan(EQL), "storage-nics").args
     assert words == ("own", "san0", Mac("52:54:00:12:35:02"), "mac", "q", Mac("52:54:00:12:35:03"))
     assert step(generation.plan(EQL), "storage-devices").args == ("device", "v", "eth2.9")
+    needs = {one.id: one.needs for one in generation.plan(EQL).steps if one.id.startswith("network:")}
+    assert "storage-nics" in needs["network:q"] and "storage-devices" not in needs["network:v"]
     ifaces = step(generation.plan(EQL), "iscsi-ifaces").args
     assert ifaces[3:] == ("v", "iface.net_ifacename", "eth2.9")
     assert "path eql-den v device eth2.9 1500 10.9.0.10:3260 -" in (

@@ -122,9 +122,9 @@ bf_find_targets() {
     bf_change "targets of $1 over $2" || return 0
     bf_reaches "$@" || return 0
     for bf_portal in $(bf_words_of "$bf_reached"); do
-        bf_answer=$(bf_within 60 iscsiadm -m discovery -t sendtargets -p "$bf_portal" -I "$2" -o new 2>&1 </dev/null) && return 0
+        bf_hear bf_within 60 iscsiadm -m discovery -t sendtargets -p "$bf_portal" -I "$2" -o new </dev/null && return 0
     done
-    bf_wrong="$bf_wrong, $1 tells no targets over $2: ${bf_answer##*"$bf_newline"}"
+    bf_wrong="$bf_wrong, $1 tells no targets over $2: ${bf_said##*"$bf_newline"}"
 }
 
 # bf_words_of LIST: prints what has commas between as words; nothing of a dash.
@@ -310,11 +310,11 @@ bf_log_in() {
         *",$bf_portal,"*) ;;
         *) continue ;;
         esac
-        bf_answer=$(bf_within 60 iscsiadm -m node -T "$bf_target" -p "$bf_portal" -I "$bf_over" --login 2>&1 </dev/null)
+        bf_hear bf_within 60 iscsiadm -m node -T "$bf_target" -p "$bf_portal" -I "$bf_over" --login </dev/null
         case $? in
         0 | 15) ;;
         24) bf_wrong="$bf_wrong, $bf_target over $bf_over: the array does not accept this host's CHAP, or it the array's" ;;
-        *) bf_wrong="$bf_wrong, $bf_target over $bf_over: ${bf_answer##*"$bf_newline"}" ;;
+        *) bf_wrong="$bf_wrong, $bf_target over $bf_over: ${bf_said##*"$bf_newline"}" ;;
         esac
     done <<EOS
 $bf_mine

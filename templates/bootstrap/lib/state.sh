@@ -137,7 +137,8 @@ bf_handlers() {
     # shellcheck disable=SC2086 # names of handlers have no blanks
     set -- "$bf_state"/pending/* $bf_due
     set -f
-    for bf_kind in daemon-reload trust sysctl modules initramfs grub network relabel firewall reconfigure reload restart run; do
+    for bf_kind in daemon-reload trust sysctl modules initramfs grub network relabel firewall reconfigure reload restart \
+        run; do
         bf_last=
         for bf_name in "$@"; do
             bf_name=${bf_name##*/}

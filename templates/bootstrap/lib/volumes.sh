@@ -69,11 +69,12 @@ bf_volume() {
     bf_is_planned_disk && bf_group_on && bf_logical_in && bf_file_system && bf_mounted
 }
 
-# bf_appears PATH: waits until there is PATH: for udev and multipathd, after a login.
+# bf_appears PATH: waits until there is PATH: for udev and multipathd, after a login. Not for long when nobody could log
+# in at all.
 bf_appears() {
     bf_nap=${BF_SAN_WAIT:-60}
-    case $bf_dry$bf_bad in
-    *' iscsi-login '* | 1*) bf_nap=3 ;;
+    case $bf_bad in
+    *' iscsi-login '*) [ "${bf_open-}" != "$bf_newline" ] || bf_nap=3 ;;
     esac
     [ -z "$bf_dry" ] || bf_nap=0
     while [ ! -e "${BF_ROOT-}$1" ]; do
@@ -125,8 +126,8 @@ bf_fits() {
 
 # bf_tell_growth: says when the array gives more, or less, than was planned. What is on the disk stays as large as it is.
 bf_tell_growth() {
-    bf_said=$bf_text
-    bf_fits || bf_text="$bf_said${bf_said:+, }$bf_disk has $bf_has_size MiB, and $bf_size were planned: nothing is grown"
+    bf_told=$bf_text
+    bf_fits || bf_text="$bf_told${bf_told:+, }$bf_disk has $bf_has_size MiB, and $bf_size were planned: nothing is grown"
 }
 
 # bf_look DEVICE: sets bf_type to what is on it: the type that blkid knows, 'unknown data', or nothing when blkid and
@@ -162,7 +163,7 @@ bf_lvm() {
 bf_group_on() {
     [ -n "$bf_group" ] || return 0
     bf_look "$bf_disk"
-    bf_begun_file=$bf_state/ok/group-$bf_wwid
+    bf_mark=ok/group-$bf_wwid
     bf_blank=
     case $bf_type in
     LVM2_member) ;;
@@ -182,14 +183,14 @@ bf_group_on() {
         bf_in=${bf_in#"${bf_in%%[! ]*}"} bf_in=${bf_in%"${bf_in##*[! ]}"}
     fi
     if [ "$bf_in" = "$bf_group" ]; then
-        [ -n "$bf_dry" ] || rm -f "$bf_begun_file"
+        [ -n "$bf_dry" ] || bf_state_drop "$bf_mark"
         bf_tell_growth
         bf_known_to_lvm
         return
     elif [ -n "$bf_in" ]; then
         bf_fail "$bf_disk belongs to the group $bf_in, and $bf_group was planned: it is left as it is"
         return
-    elif [ -z "$bf_blank" ] && [ ! -e "$bf_begun_file" ]; then
+    elif [ -z "$bf_blank" ] && [ ! -e "$bf_state/$bf_mark" ]; then
         bf_fail "$bf_disk is a physical volume of a group that cannot be seen: it is left as it is"
         return
     fi
@@ -199,16 +200,16 @@ bf_group_on() {
         return
     fi
     bf_change "group $bf_group" || return 0
-    true >"$bf_begun_file" || return 1
+    bf_state_put "$bf_mark" || return 1
     bf_let_lvm_know || return 1
-    [ -z "$bf_blank" ] || bf_answer=$(bf_lvm pvcreate "$bf_disk" 2>&1) || bf_failed_to pvcreate || return 1
-    bf_answer=$(bf_lvm vgcreate "$bf_group" "$bf_disk" 2>&1) || bf_failed_to vgcreate || return 1
-    rm -f "$bf_begun_file"
+    [ -z "$bf_blank" ] || bf_hear bf_lvm pvcreate "$bf_disk" || bf_failed_to pvcreate || return 1
+    bf_hear bf_lvm vgcreate "$bf_group" "$bf_disk" || bf_failed_to vgcreate || return 1
+    bf_state_drop "$bf_mark"
 }
 
-# bf_failed_to WHAT: the step fails with the last line of bf_answer.
+# bf_failed_to WHAT: the step fails with the last line of bf_said.
 bf_failed_to() {
-    bf_fail "$1: ${bf_answer##*"$bf_newline"}"
+    bf_fail "$1: ${bf_said##*"$bf_newline"}"
 }
 
 # bf_known_to_lvm: LVM uses the disk; with a file of devices it does only when the disk is in it.
@@ -224,9 +225,9 @@ bf_known_to_lvm() {
 bf_let_lvm_know() {
     bf_has lvmdevices || return 0
     if [ ! -e "${BF_ROOT-}/etc/lvm/devices/system.devices" ] && [ -n "$(bf_lvm vgs --noheadings -o vg_name 2>/dev/null)" ]; then
-        bf_answer=$(bf_lvm vgimportdevices -a 2>&1) || bf_failed_to vgimportdevices || return 1
+        bf_hear bf_lvm vgimportdevices -a || bf_failed_to vgimportdevices || return 1
     fi
-    bf_answer=$(bf_lvm lvmdevices --adddev "$bf_disk" 2>&1) || bf_failed_to lvmdevices
+    bf_hear bf_lvm lvmdevices --adddev "$bf_disk" || bf_failed_to lvmdevices
 }
 
 # bf_logical_in: the logical volume is in the group, and active.
@@ -234,7 +235,6 @@ bf_logical_in() {
     [ -n "$bf_group" ] || return 0
     if [ -n "$bf_dry" ] && [ -n "$bf_blank" ]; then return 0; fi
     bf_all=$(bf_lvm lvs --noheadings -o lv_name "$bf_group" 2>/dev/null) || bf_all=
-    bf_active=
     # shellcheck disable=SC2086 # names have no blanks
     set -- $bf_all
     case " $* " in
@@ -242,7 +242,7 @@ bf_logical_in() {
     *)
         [ -n "$bf_logical" ] || return 0
         bf_change "logical volume $bf_logical" || return 0
-        bf_answer=$(bf_lvm lvcreate -l 100%FREE -n "$bf_logical" "$bf_group" 2>&1) || bf_failed_to lvcreate || return 1
+        bf_hear bf_lvm lvcreate -l 100%FREE -n "$bf_logical" "$bf_group" || bf_failed_to lvcreate || return 1
         bf_appears "$bf_node" || bf_fail "lvcreate has made no $bf_node"
         return
         ;;
@@ -261,8 +261,8 @@ bf_file_system() {
     fi
     ! bf_mount_of "$bf_mount" || return 0
     bf_look "$bf_at"
-    bf_begun_file=$bf_state/ok/mkfs-$bf_wwid bf_again=
-    if { read -r bf_line <"$bf_begun_file"; } 2>/dev/null && [ "$bf_line" = "$bf_node" ]; then bf_again=1; fi
+    bf_mark=ok/mkfs-$bf_wwid bf_again=
+    if { read -r bf_line <"$bf_state/$bf_mark"; } 2>/dev/null && [ "$bf_line" = "$bf_node" ]; then bf_again=1; fi
     case $bf_again:$bf_type in
     1:"$bf_fs") if [ -z "$bf_dry" ] && bf_mounts_at_all; then bf_again=''; fi ;;
     *:"$bf_fs" | *:'') ;;
@@ -275,21 +275,21 @@ bf_file_system() {
     case $bf_again:$bf_type in
     :?*)
         [ -n "$bf_group" ] || bf_tell_growth
-        [ -n "$bf_dry" ] || rm -f "$bf_begun_file"
+        [ -n "$bf_dry" ] || bf_state_drop "$bf_mark"
         return 0
         ;;
     esac
     [ -n "$bf_group" ] || bf_blank_disk || return 1
     bf_change "$bf_fs on $bf_node" || return 0
-    printf '%s\n' "$bf_node" >"$bf_begun_file" || return 1
+    bf_state_put "$bf_mark" "$bf_node" || return 1
     case $bf_again$bf_fs in
     1xfs) set -- -f ;;
     1*) set -- -F ;;
     *) set -- ;;
     esac
     bf_program "mkfs.$bf_fs"
-    bf_answer=$(bf_within 7200 "$bf_run" -q "$@" "$bf_at" 2>&1 </dev/null) || bf_failed_to "mkfs.$bf_fs" || return 1
-    rm -f "$bf_begun_file"
+    bf_hear bf_within 7200 "$bf_run" -q "$@" "$bf_at" </dev/null || bf_failed_to "mkfs.$bf_fs" || return 1
+    bf_state_drop "$bf_mark"
 }
 
 # bf_mounts_at_all: whether bf_at can be mounted, which tells a whole file system from half of one.
@@ -329,7 +329,7 @@ bf_mounted() {
     bf_change "$bf_mount mounted" || return 0
     mkdir -p "${BF_ROOT-}$bf_mount" || return 1
     bf_program mount
-    bf_answer=$(bf_within 300 "$bf_run" "$bf_mount" 2>&1 </dev/null) || bf_failed_to mount || return 1
+    bf_hear bf_within 300 "$bf_run" "$bf_mount" </dev/null || bf_failed_to mount || return 1
     if bf_has restorecon; then restorecon "$bf_mount" >/dev/null 2>&1; fi
     return 0
 }

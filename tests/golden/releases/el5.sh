@@ -27,6 +27,12 @@
 
 # bootstrap/lib/network.sh
 
+# bootstrap/lib/iscsi.sh
+
+# bootstrap/lib/sessions.sh
+
+# bootstrap/lib/volumes.sh
+
 # bootstrap/lib/system.sh
 
 # bootstrap/lib/security.sh
@@ -37,7 +43,7 @@
 
 bf_describe() {
     bf_host=web05.prod.den.example.com bf_init=sysv
-    bf_plan=ea42132fb5b25f3c07da8fbc69cc54c5e02abd6a8129fc801aeabc7181cd28a4 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=8a0c4419c65f93e65fc7582d250c04142ca9dd7346ac6eb5bf602a9d7f318897 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -47,6 +53,8 @@ bf_whole_files() {
         a596ac7a4c8a341bc9d46de458e52b3e5a34d6fdecf9b7151d0ece6ed73932d0 81a4 root:root /etc/resolv.conf \
         085adf924833d0e37f30b9fefe70d8e232bc78d2fc44b7d7eaec37565d739af0 81a4 root:root /etc/pki/rpm-gpg/RPM-GPG-KEY-bootforge-site \
         b0127e144595cf584863db059a45f6c86eabf1986e6f8572541cc9de7a673369 81a4 root:root /etc/yum.repos.d/bootforge-site.repo \
+        c478ffe9bef58d64819135c171d59cbaf050eeec643998d2597ce953b2626f0b 8180 root:root /etc/iscsi/initiatorname.iscsi \
+        6d895be05258686ca9664671d658a37f2396d23889f838fc0eeba0a5c84785c9 81a4 root:root /etc/multipath.conf \
         - 45fd root:root /srv/app \
         23968b36324c5474d1494e66dd13c87860321b4aaec995151d6f7a649904e352 81a4 root:root /etc/motd \
         c15a9ab05547b70fb759bd016eefac30c070c01c8d2d3a9060afa05ec92cebc7 8120 root:root /etc/sudoers.d/bootforge-alice \
@@ -56,6 +64,8 @@ bf_whole_files() {
         842379384470ce20f6fb3d106d600696202b7611fd618dc2452120149c1f7503 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-bond0 \
         11029bacf819fc6570b67cdb77ac7642edef639f34d0f075d51ea3169d3e78ef 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-p0 \
         a5f67e29231efa764aa6680fe17eb5fdf39a4ec0ab58360c3d2f22d67228bcb2 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-p1 \
+        9c052f08ded691407cd455e7fe58a40420b9917b9186e74a7dd61cec0ead52b4 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-eth2 \
+        878f1098db1fa4ee6e562053dfb083de08a14a77dbababbee8cba7c328b34618 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-eth3 \
         ''
 }
 
@@ -69,6 +79,10 @@ bf_command() {
 bf_steps() {
     if bf_step hostname 'install boot run' '' '' ''; then
         bf_sysconfig_hostname web05.prod.den.example.com
+        bf_end $?
+    fi
+    if bf_step storage-nics 'install boot run' '' '' ''; then
+        bf_storage_nics own san0 02:00:00:00:02:05 own san1 02:00:00:00:03:05
         bf_end $?
     fi
     if bf_step mark 'install boot run' '' '' ''; then
@@ -193,7 +207,136 @@ BF_b0127e144595cf58
         bf_end $?
     fi
     if bf_step packages 'install boot run' '' 'rpm-keys repos modules' ''; then
-        bf_packages yum 08acffbae71ee727 httpd openssl telnet
+        bf_packages yum 3426fb642f6e8178 'device-mapper-multipath httpd iscsi-initiator-utils lvm2' openssl telnet
+        bf_end $?
+    fi
+    if bf_step iscsi-initiator 'install boot run' whole 'storage-nics storage-devices packages' restart:iscsid; then
+        bf_file /etc/iscsi/initiatorname.iscsi 600 root:root <<'BF_c478ffe9bef58d64'
+InitiatorName=iqn.2008-05.com.example:web05
+BF_c478ffe9bef58d64
+        bf_end $?
+    fi
+    if bf_step iscsi-conf 'install boot run' '' 'storage-nics storage-devices packages' ''; then
+        bf_edits /etc/iscsi/iscsid.conf <<'BF_df42220a372cd041'
+set
+node.startup
+=
+node.startup = manual
+set
+node.session.timeo.replacement_timeout
+=
+node.session.timeo.replacement_timeout = 15
+set
+node.conn[0].timeo.login_timeout
+=
+node.conn[0].timeo.login_timeout = 15
+set
+node.conn[0].timeo.noop_out_interval
+=
+node.conn[0].timeo.noop_out_interval = 5
+set
+node.conn[0].timeo.noop_out_timeout
+=
+node.conn[0].timeo.noop_out_timeout = 10
+set
+node.session.iscsi.FastAbort
+=
+node.session.iscsi.FastAbort = No
+block
+# BEGIN Bootforge: iSCSI
+# END Bootforge: iSCSI
+0
+BF_df42220a372cd041
+        bf_end $?
+    fi
+    if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics storage-devices packages' ''; then
+        bf_iscsi_ifaces san0 iface.hwaddress 02:00:00:00:02:05 san1 iface.hwaddress 02:00:00:00:03:05
+        bf_end $?
+    fi
+    if bf_step multipath 'install boot run' whole 'storage-nics storage-devices packages' reconfigure:multipathd; then
+        bf_file /etc/multipath.conf 644 root:root <<'BF_6d895be05258686c'
+# Written by Bootforge; changes are lost.
+defaults {
+    user_friendly_names no
+}
+blacklist {
+    devnode "^(ram|raw|loop|fd|md|dm-|sr|scd|st|hd|xvd|vd|nvme|cciss)"
+    device {
+        vendor "ATA"
+        product ".*"
+    }
+}
+devices {
+    device {
+        vendor "EQLOGIC"
+        product "100E-00"
+        getuid_callout "/sbin/scsi_id -g -u -s /block/%n"
+        path_grouping_policy multibus
+        path_selector "round-robin 0"
+        path_checker tur
+        rr_min_io 10
+        failback immediate
+        no_path_retry 30
+    }
+}
+multipaths {
+    multipath {
+        wwid 36090a01820494c580000000000000005
+        alias data
+    }
+}
+BF_6d895be05258686c
+        bf_end $?
+    fi
+    if bf_step lvm-scope 'install boot run' '' 'storage-nics storage-devices packages' ''; then
+        bf_lvm_scope filter '[ "a|^/dev/mapper/data$|", "r|^/dev/disk/by-path/.*-iscsi-|", "r|^/dev/vg_data/|", "r|^/dev/mapper/vg_data-[^-]|" ]'
+        bf_end $?
+    fi
+    if bf_step san-boot 'install boot run' '' 'storage-nics storage-devices packages' ''; then
+        bf_san_boot 'san0 san1' vg_data /dev/mapper/data /srv/data
+        bf_end $?
+    fi
+    if bf_step fstab 'install boot run' '' 'storage-nics storage-devices packages' ''; then
+        bf_fstab <<'BF_3aeacf1f34b6f6fe'
+absent
+^[ 	]*[^# 	][^ 	]*[ 	]+/srv/data[ 	]
+
+block
+# BEGIN Bootforge: volumes
+# END Bootforge: volumes
+1
+/dev/mapper/vg_data-app /srv/data ext3 _netdev 0 0
+BF_3aeacf1f34b6f6fe
+        bf_end $?
+    fi
+    if bf_step san-services 'install boot run' '' 'storage-nics packages multipath' ''; then
+        bf_services iscsid enabled iscsi enabled netfs enabled multipathd on
+        bf_end $?
+    fi
+    if bf_step san-sysctl-live 'boot run' '' storage-nics ''; then
+        bf_sysctl_live net/ipv4/conf/eth2/arp_announce 2 net/ipv4/conf/eth2/arp_ignore 1 net/ipv4/conf/eth2/rp_filter 0 net/ipv4/conf/eth3/arp_announce 2 net/ipv4/conf/eth3/arp_ignore 1 net/ipv4/conf/eth3/rp_filter 0
+        bf_end $?
+    fi
+    if bf_step iscsi-login 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services' ''; then
+        bf_iscsi_login web05 chap_host eql chap_array <<'BF_d3d14097fd5c782d'
+set node.startup manual
+set node.session.timeo.replacement_timeout 15
+set node.conn[0].timeo.login_timeout 15
+set node.conn[0].timeo.noop_out_interval 5
+set node.conn[0].timeo.noop_out_timeout 10
+set node.session.iscsi.FastAbort No
+volume /dev/mapper/data
+path eql-den san0 mac 02:00:00:00:02:05 9000 10.9.0.200:3260 -
+path eql-den san1 mac 02:00:00:00:03:05 9000 10.9.0.200:3260 -
+BF_d3d14097fd5c782d
+        bf_end $?
+    fi
+    if bf_step volumes:data 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services fstab' ''; then
+        bf_volume data /dev/mapper/data 36090a01820494c580000000000000005 102400 vg_data app /dev/mapper/vg_data-app ext3 /srv/data ''
+        bf_end $?
+    fi
+    if bf_step paths 'boot run' '' 'storage-nics multipath san-services' ''; then
+        bf_paths data 2
         bf_end $?
     fi
     if bf_step directories:/srv/app 'install boot run' whole '' ''; then
@@ -263,14 +406,20 @@ BF_9fff99d65a57fc03
         bf_end $?
     fi
     if bf_step sysctl 'install boot run' '' '' ''; then
-        bf_sysctl_block <<'BF_605f4c9be9c45f33'
+        bf_sysctl_block <<'BF_eae31c7f3d970ac0'
 net.ipv4.ip_forward = 1
+net/ipv4/conf/eth2/arp_announce = 2
+net/ipv4/conf/eth2/arp_ignore = 1
+net/ipv4/conf/eth2/rp_filter = 0
+net/ipv4/conf/eth3/arp_announce = 2
+net/ipv4/conf/eth3/arp_ignore = 1
+net/ipv4/conf/eth3/rp_filter = 0
 vm.swappiness = 1
-BF_605f4c9be9c45f33
+BF_eae31c7f3d970ac0
         bf_end $?
     fi
     if bf_step sysctl-live 'boot run' '' '' ''; then
-        bf_sysctl_live net/ipv4/ip_forward 1 vm/swappiness 1
+        bf_sysctl_live net/ipv4/ip_forward 1 net/ipv4/conf/eth2/arp_announce 2 net/ipv4/conf/eth2/arp_ignore 1 net/ipv4/conf/eth2/rp_filter 0 net/ipv4/conf/eth3/arp_announce 2 net/ipv4/conf/eth3/arp_ignore 1 net/ipv4/conf/eth3/rp_filter 0 vm/swappiness 1
         bf_end $?
     fi
     if bf_step kernel-args 'boot run' '' '' ''; then
@@ -366,8 +515,42 @@ BOOTPROTO=none
 BF_a5f67e29231efa76
         bf_end $?
     fi
+    if bf_step network:san0 'install boot run' whole storage-nics network; then
+        bf_file /etc/sysconfig/network-scripts/ifcfg-eth2 644 root:root <<'BF_9c052f08ded69140'
+# Written by Bootforge; changes are lost.
+DEVICE=eth2
+NM_CONTROLLED=no
+TYPE=Ethernet
+HWADDR=02:00:00:00:02:05
+ONBOOT=yes
+MTU=9000
+BOOTPROTO=none
+IPADDR=10.9.0.5
+NETMASK=255.255.252.0
+DEFROUTE=no
+IPV6INIT=no
+BF_9c052f08ded69140
+        bf_end $?
+    fi
+    if bf_step network:san1 'install boot run' whole storage-nics network; then
+        bf_file /etc/sysconfig/network-scripts/ifcfg-eth3 644 root:root <<'BF_878f1098db1fa4ee'
+# Written by Bootforge; changes are lost.
+DEVICE=eth3
+NM_CONTROLLED=no
+TYPE=Ethernet
+HWADDR=02:00:00:00:03:05
+ONBOOT=yes
+MTU=9000
+BOOTPROTO=none
+IPADDR=10.9.1.5
+NETMASK=255.255.252.0
+DEFROUTE=no
+IPV6INIT=no
+BF_878f1098db1fa4ee
+        bf_end $?
+    fi
     if bf_step network-others 'install boot run' '' '' network; then
-        bf_network_others ifcfg-bond0 ifcfg-p0 ifcfg-p1 -- bond0 p0 02:00:00:00:00:05 p1 02:00:00:00:01:05
+        bf_network_others ifcfg-bond0 ifcfg-p0 ifcfg-p1 ifcfg-eth2 ifcfg-eth3 -- bond0 p0 02:00:00:00:00:05 p1 02:00:00:00:01:05 eth2 02:00:00:00:02:05 eth3 02:00:00:00:03:05
         bf_end $?
     fi
     if bf_step services 'install boot run' '' packages ''; then
@@ -388,7 +571,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com ea42132fb5b25f3c07da8fbc69cc54c5e02abd6a8129fc801aeabc7181cd28a4 9e2122f28b7272702f002cbc880c12ac7d0d015a1c82cf4b9a7f3648a83bb3a1
+        bf_stamp web05.prod.den.example.com 8a0c4419c65f93e65fc7582d250c04142ca9dd7346ac6eb5bf602a9d7f318897 65a8d31c926534459fc056e24b38e852e300dbd3b4637c084ef70c4e745b78f5
         bf_end $?
     fi
 }

@@ -27,6 +27,12 @@
 
 # bootstrap/lib/network.sh
 
+# bootstrap/lib/iscsi.sh
+
+# bootstrap/lib/sessions.sh
+
+# bootstrap/lib/volumes.sh
+
 # bootstrap/lib/system.sh
 
 # bootstrap/lib/security.sh
@@ -37,7 +43,7 @@
 
 bf_describe() {
     bf_host=web06.prod.den.example.com bf_init=sysv
-    bf_plan=50f92367540a492264dcc0cc4b17cf2de1d89d007d2f38dc0a6438d92f25e835 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=50255693781cc4074edef677753155e5296fbb03c243df2e6ea4bb6145cf6659 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -48,14 +54,18 @@ bf_whole_files() {
         2f895662144bb8dfb1f7025d6b3e2ed635618f10c7edd52cb0185fea140d5cd8 81a4 root:root /etc/pki/ca-trust/source/anchors/bootforge-ca-215f6f4d.pem \
         085adf924833d0e37f30b9fefe70d8e232bc78d2fc44b7d7eaec37565d739af0 81a4 root:root /etc/pki/rpm-gpg/RPM-GPG-KEY-bootforge-site \
         13e87f2e877694abf96795f7e9959094e167ec18be092293711f50bbe86a9b9e 81a4 root:root /etc/yum.repos.d/bootforge-site.repo \
+        b8c02b2f0cd40a41612a3494bef65ece57b50adb53d1a3c6b331e7e37d13254f 8180 root:root /etc/iscsi/initiatorname.iscsi \
+        7aa0388770919258a933cb207cb0db4fb9ef7623ad594a92b089b3a176d09241 81a4 root:root /etc/multipath.conf \
         - 45fd root:root /srv/app \
         23968b36324c5474d1494e66dd13c87860321b4aaec995151d6f7a649904e352 81a4 root:root /etc/motd \
         c15a9ab05547b70fb759bd016eefac30c070c01c8d2d3a9060afa05ec92cebc7 8120 root:root /etc/sudoers.d/bootforge-alice \
         32ae802451b9ea58e5e5741f93de308a59ae395aa924b149d2277302a5a53eea 81ed root:root /etc/sysconfig/modules/bootforge.modules \
         9fff99d65a57fc033703d0465ac0ce16df412237a408de167daad28e05d4d241 81a4 root:root /etc/modprobe.d/bootforge.conf \
-        b9037442df462098f5a328ddb44470233b8a10e2bf707ad6b5f124ae23f86344 81a4 root:root /etc/sysctl.d/90-bootforge.conf \
+        96fc4443409b4e20423ec80674fc66ec8f01eb15f99ee3699ddd7015bea23e0c 81a4 root:root /etc/sysctl.d/90-bootforge.conf \
         14c4bb7aa0abd88055f3b49795d08913919a761e06608a52c21ac36e2d2877ee 81a4 root:root /etc/cron.d/bootforge-report \
         3bbb8abce7a457da121a1763280307cbf6afdd1fb02b0d3b817c49a76f26ad41 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-lan \
+        3ae5a9eab13ce0136d52e94095bf5a97b3c80de984f23e02b7cbf9043f4e0138 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-eth2 \
+        ebeba458e64f0462c25aef8267d396fd8cf3797fc27ebb842df276d4b54ae8e1 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-eth3 \
         ''
 }
 
@@ -69,6 +79,10 @@ bf_command() {
 bf_steps() {
     if bf_step hostname 'install boot run' '' '' ''; then
         bf_sysconfig_hostname web06.prod.den.example.com
+        bf_end $?
+    fi
+    if bf_step storage-nics 'install boot run' '' '' ''; then
+        bf_storage_nics own san0 02:00:00:00:02:06 own san1 02:00:00:00:03:06
         bf_end $?
     fi
     if bf_step mark 'install boot run' '' '' ''; then
@@ -197,7 +211,148 @@ BF_13e87f2e877694ab
         bf_end $?
     fi
     if bf_step packages 'install boot run' '' 'rpm-keys repos modules' ''; then
-        bf_packages yum 08acffbae71ee727 httpd openssl telnet
+        bf_packages yum 3426fb642f6e8178 'device-mapper-multipath httpd iscsi-initiator-utils lvm2' openssl telnet
+        bf_end $?
+    fi
+    if bf_step iscsi-initiator 'install boot run' whole 'storage-nics storage-devices packages' restart:iscsid; then
+        bf_file /etc/iscsi/initiatorname.iscsi 600 root:root <<'BF_b8c02b2f0cd40a41'
+InitiatorName=iqn.2008-05.com.example:web06
+BF_b8c02b2f0cd40a41
+        bf_end $?
+    fi
+    if bf_step iscsi-conf 'install boot run' '' 'storage-nics storage-devices packages' ''; then
+        bf_edits /etc/iscsi/iscsid.conf <<'BF_97cb90234776255f'
+set
+node.startup
+=
+node.startup = manual
+set
+node.session.timeo.replacement_timeout
+=
+node.session.timeo.replacement_timeout = 15
+set
+node.conn[0].timeo.login_timeout
+=
+node.conn[0].timeo.login_timeout = 15
+set
+node.conn[0].timeo.noop_out_interval
+=
+node.conn[0].timeo.noop_out_interval = 5
+set
+node.conn[0].timeo.noop_out_timeout
+=
+node.conn[0].timeo.noop_out_timeout = 10
+set
+node.session.initial_login_retry_max
+=
+node.session.initial_login_retry_max = 3
+set
+node.session.iscsi.FastAbort
+=
+node.session.iscsi.FastAbort = No
+block
+# BEGIN Bootforge: iSCSI
+# END Bootforge: iSCSI
+0
+BF_97cb90234776255f
+        bf_end $?
+    fi
+    if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics storage-devices packages' ''; then
+        bf_iscsi_ifaces san0 iface.hwaddress 02:00:00:00:02:06 san1 iface.hwaddress 02:00:00:00:03:06
+        bf_end $?
+    fi
+    if bf_step multipath 'install boot run' whole 'storage-nics storage-devices packages' reconfigure:multipathd; then
+        bf_file /etc/multipath.conf 644 root:root <<'BF_7aa0388770919258'
+# Written by Bootforge; changes are lost.
+defaults {
+    user_friendly_names no
+}
+blacklist {
+    devnode "^(ram|raw|loop|fd|md|dm-|sr|scd|st|hd|xvd|vd|nvme|cciss)"
+    device {
+        vendor ".*"
+        product ".*"
+    }
+}
+blacklist_exceptions {
+    device {
+        vendor "EQLOGIC"
+        product "100E-00"
+    }
+}
+devices {
+    device {
+        vendor "EQLOGIC"
+        product "100E-00"
+        getuid_callout "/lib/udev/scsi_id --whitelisted --device=/dev/%n"
+        path_grouping_policy multibus
+        path_selector "round-robin 0"
+        path_checker tur
+        prio const
+        rr_min_io 10
+        failback immediate
+        no_path_retry 30
+    }
+}
+multipaths {
+    multipath {
+        wwid 36090a01820494c580000000000000006
+        alias data
+    }
+}
+BF_7aa0388770919258
+        bf_end $?
+    fi
+    if bf_step lvm-scope 'install boot run' '' 'storage-nics storage-devices packages' ''; then
+        bf_lvm_scope filter '[ "a|^/dev/mapper/data$|", "r|^/dev/disk/by-path/.*-iscsi-|", "r|^/dev/vg_data/|", "r|^/dev/mapper/vg_data-[^-]|" ]'
+        bf_end $?
+    fi
+    if bf_step san-boot 'install boot run' '' 'storage-nics storage-devices packages' ''; then
+        bf_san_boot 'san0 san1' vg_data /dev/mapper/data /srv/data
+        bf_end $?
+    fi
+    if bf_step fstab 'install boot run' '' 'storage-nics storage-devices packages' ''; then
+        bf_fstab <<'BF_328b520163e42cac'
+absent
+^[ 	]*[^# 	][^ 	]*[ 	]+/srv/data[ 	]
+
+block
+# BEGIN Bootforge: volumes
+# END Bootforge: volumes
+1
+/dev/mapper/vg_data-app /srv/data ext4 _netdev 0 0
+BF_328b520163e42cac
+        bf_end $?
+    fi
+    if bf_step san-services 'install boot run' '' 'storage-nics packages multipath' ''; then
+        bf_services iscsid enabled iscsi enabled netfs enabled multipathd on
+        bf_end $?
+    fi
+    if bf_step san-sysctl-live 'boot run' '' storage-nics ''; then
+        bf_sysctl_live net/ipv4/conf/eth2/arp_announce 2 net/ipv4/conf/eth2/arp_ignore 1 net/ipv4/conf/eth2/rp_filter 2 net/ipv4/conf/eth3/arp_announce 2 net/ipv4/conf/eth3/arp_ignore 1 net/ipv4/conf/eth3/rp_filter 2
+        bf_end $?
+    fi
+    if bf_step iscsi-login 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services' ''; then
+        bf_iscsi_login web06 chap_host eql chap_array <<'BF_67a0839931bf249a'
+set node.startup manual
+set node.session.timeo.replacement_timeout 15
+set node.conn[0].timeo.login_timeout 15
+set node.conn[0].timeo.noop_out_interval 5
+set node.conn[0].timeo.noop_out_timeout 10
+set node.session.initial_login_retry_max 3
+set node.session.iscsi.FastAbort No
+volume /dev/mapper/data
+path eql-den san0 mac 02:00:00:00:02:06 9000 10.9.0.200:3260 -
+path eql-den san1 mac 02:00:00:00:03:06 9000 10.9.0.200:3260 -
+BF_67a0839931bf249a
+        bf_end $?
+    fi
+    if bf_step volumes:data 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services fstab' ''; then
+        bf_volume data /dev/mapper/data 36090a01820494c580000000000000006 102400 vg_data app /dev/mapper/vg_data-app ext4 /srv/data ''
+        bf_end $?
+    fi
+    if bf_step paths 'boot run' '' 'storage-nics multipath san-services' ''; then
+        bf_paths data 2
         bf_end $?
     fi
     if bf_step directories:/srv/app 'install boot run' whole '' ''; then
@@ -267,15 +422,21 @@ BF_9fff99d65a57fc03
         bf_end $?
     fi
     if bf_step sysctl 'install boot run' whole '' ''; then
-        bf_file /etc/sysctl.d/90-bootforge.conf 644 root:root <<'BF_b9037442df462098'
+        bf_file /etc/sysctl.d/90-bootforge.conf 644 root:root <<'BF_96fc4443409b4e20'
 # Written by Bootforge; changes are lost.
 net.ipv4.ip_forward = 1
+net/ipv4/conf/eth2/arp_announce = 2
+net/ipv4/conf/eth2/arp_ignore = 1
+net/ipv4/conf/eth2/rp_filter = 2
+net/ipv4/conf/eth3/arp_announce = 2
+net/ipv4/conf/eth3/arp_ignore = 1
+net/ipv4/conf/eth3/rp_filter = 2
 vm.swappiness = 1
-BF_b9037442df462098
+BF_96fc4443409b4e20
         bf_end $?
     fi
     if bf_step sysctl-live 'boot run' '' '' ''; then
-        bf_sysctl_live net/ipv4/ip_forward 1 vm/swappiness 1
+        bf_sysctl_live net/ipv4/ip_forward 1 net/ipv4/conf/eth2/arp_announce 2 net/ipv4/conf/eth2/arp_ignore 1 net/ipv4/conf/eth2/rp_filter 2 net/ipv4/conf/eth3/arp_announce 2 net/ipv4/conf/eth3/arp_ignore 1 net/ipv4/conf/eth3/rp_filter 2 vm/swappiness 1
         bf_end $?
     fi
     if bf_step kernel-args 'boot run' '' '' ''; then
@@ -338,8 +499,42 @@ DNS1=10.2.0.2
 BF_3bbb8abce7a457da
         bf_end $?
     fi
+    if bf_step network:san0 'install boot run' whole storage-nics network; then
+        bf_file /etc/sysconfig/network-scripts/ifcfg-eth2 644 root:root <<'BF_3ae5a9eab13ce013'
+# Written by Bootforge; changes are lost.
+DEVICE=eth2
+NM_CONTROLLED=no
+TYPE=Ethernet
+HWADDR=02:00:00:00:02:06
+ONBOOT=yes
+MTU=9000
+BOOTPROTO=none
+IPADDR=10.9.0.6
+NETMASK=255.255.252.0
+DEFROUTE=no
+IPV6INIT=no
+BF_3ae5a9eab13ce013
+        bf_end $?
+    fi
+    if bf_step network:san1 'install boot run' whole storage-nics network; then
+        bf_file /etc/sysconfig/network-scripts/ifcfg-eth3 644 root:root <<'BF_ebeba458e64f0462'
+# Written by Bootforge; changes are lost.
+DEVICE=eth3
+NM_CONTROLLED=no
+TYPE=Ethernet
+HWADDR=02:00:00:00:03:06
+ONBOOT=yes
+MTU=9000
+BOOTPROTO=none
+IPADDR=10.9.1.6
+NETMASK=255.255.252.0
+DEFROUTE=no
+IPV6INIT=no
+BF_ebeba458e64f0462
+        bf_end $?
+    fi
     if bf_step network-others 'install boot run' '' '' network; then
-        bf_network_others ifcfg-lan -- 02:00:00:00:00:06
+        bf_network_others ifcfg-lan ifcfg-eth2 ifcfg-eth3 -- 02:00:00:00:00:06 eth2 02:00:00:00:02:06 eth3 02:00:00:00:03:06
         bf_end $?
     fi
     if bf_step services 'install boot run' '' packages ''; then
@@ -360,7 +555,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web06.prod.den.example.com 50f92367540a492264dcc0cc4b17cf2de1d89d007d2f38dc0a6438d92f25e835 9e2122f28b7272702f002cbc880c12ac7d0d015a1c82cf4b9a7f3648a83bb3a1
+        bf_stamp web06.prod.den.example.com 50255693781cc4074edef677753155e5296fbb03c243df2e6ea4bb6145cf6659 65a8d31c926534459fc056e24b38e852e300dbd3b4637c084ef70c4e745b78f5
         bf_end $?
     fi
 }

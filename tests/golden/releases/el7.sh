@@ -27,6 +27,12 @@
 
 # bootstrap/lib/network.sh
 
+# bootstrap/lib/iscsi.sh
+
+# bootstrap/lib/sessions.sh
+
+# bootstrap/lib/volumes.sh
+
 # bootstrap/lib/system.sh
 
 # bootstrap/lib/security.sh
@@ -37,7 +43,7 @@
 
 bf_describe() {
     bf_host=web07.prod.den.example.com bf_init=systemd
-    bf_plan=0963832b6117e22ecf917f051f1d5cab438690f460d85028925582eec7b9a00e bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=a902005a1e1389129c34cacc864221ce509f6af400c26369b9a9f4a01188aeb2 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -49,15 +55,19 @@ bf_whole_files() {
         2f895662144bb8dfb1f7025d6b3e2ed635618f10c7edd52cb0185fea140d5cd8 81a4 root:root /etc/pki/ca-trust/source/anchors/bootforge-ca-215f6f4d.pem \
         085adf924833d0e37f30b9fefe70d8e232bc78d2fc44b7d7eaec37565d739af0 81a4 root:root /etc/pki/rpm-gpg/RPM-GPG-KEY-bootforge-site \
         34998d345cebc01373a563cced825d0c19dcb106f0d2ca565d361feb4d9b87df 81a4 root:root /etc/yum.repos.d/bootforge-site.repo \
+        68384a8128342ea0a8ab7fbbf9f5d97479980f92bc35d7f4b8d01811af2b877a 8180 root:root /etc/iscsi/initiatorname.iscsi \
+        e711058ea3686a0d92c8224ba527eb4359617204d9dfde6a6df331c0e8f7b230 81a4 root:root /etc/multipath.conf \
         - 45fd root:root /srv/app \
         23968b36324c5474d1494e66dd13c87860321b4aaec995151d6f7a649904e352 81a4 root:root /etc/motd \
         c15a9ab05547b70fb759bd016eefac30c070c01c8d2d3a9060afa05ec92cebc7 8120 root:root /etc/sudoers.d/bootforge-alice \
         15ebeae7776ce6a25c019ced9d9919c390c80b6b06963603267728f1c2c6de08 81a4 root:root /etc/modules-load.d/bootforge.conf \
         9fff99d65a57fc033703d0465ac0ce16df412237a408de167daad28e05d4d241 81a4 root:root /etc/modprobe.d/bootforge.conf \
-        b9037442df462098f5a328ddb44470233b8a10e2bf707ad6b5f124ae23f86344 81a4 root:root /etc/sysctl.d/90-bootforge.conf \
+        96fc4443409b4e20423ec80674fc66ec8f01eb15f99ee3699ddd7015bea23e0c 81a4 root:root /etc/sysctl.d/90-bootforge.conf \
         14c4bb7aa0abd88055f3b49795d08913919a761e06608a52c21ac36e2d2877ee 81a4 root:root /etc/cron.d/bootforge-report \
         69967dd2cfa48002b9789bcd5275803cd5845e3d1525e45d63bc5b9fcc96cda8 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-br0 \
         74a7934e5c5f6c833abc63044ab9a10d5ec77540dbe370218c727bf937755b44 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-p0 \
+        c66266247870208731cbc84d5f94cc013fbe87abff30a370f5ae1860b296ea1d 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-eth2 \
+        2009c9c1a71eabdfe871ec2ecf588c3af5f4ac809e53fdc64184c401bd594a5b 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-eth3 \
         6386016098a6cac393f7c8941a132c2dd004acb5693a2174bdf41fd8f845f3bc 8180 root:root /etc/xen/web21.prod.den.example.com.cfg \
         ''
 }
@@ -72,6 +82,10 @@ bf_command() {
 bf_steps() {
     if bf_step hostname 'install boot run' '' '' ''; then
         bf_hostname web07.prod.den.example.com
+        bf_end $?
+    fi
+    if bf_step storage-nics 'install boot run' '' '' ''; then
+        bf_storage_nics own san0 02:00:00:00:02:07 own san1 02:00:00:00:03:07
         bf_end $?
     fi
     if bf_step nic-names 'install boot run' '' '' ''; then
@@ -212,7 +226,148 @@ BF_34998d345cebc013
         bf_end $?
     fi
     if bf_step packages 'install boot run' '' 'rpm-keys repos modules' ''; then
-        bf_packages yum 08acffbae71ee727 httpd openssl telnet
+        bf_packages yum df8ed5f0a2d93a21 'device-mapper-multipath httpd iscsi-initiator-utils lvm2 xfsprogs' openssl telnet
+        bf_end $?
+    fi
+    if bf_step iscsi-initiator 'install boot run' whole 'storage-nics storage-devices packages' restart:iscsid; then
+        bf_file /etc/iscsi/initiatorname.iscsi 600 root:root <<'BF_68384a8128342ea0'
+InitiatorName=iqn.2008-05.com.example:web07
+BF_68384a8128342ea0
+        bf_end $?
+    fi
+    if bf_step iscsi-conf 'install boot run' '' 'storage-nics storage-devices packages' ''; then
+        bf_edits /etc/iscsi/iscsid.conf <<'BF_97cb90234776255f'
+set
+node.startup
+=
+node.startup = manual
+set
+node.session.timeo.replacement_timeout
+=
+node.session.timeo.replacement_timeout = 15
+set
+node.conn[0].timeo.login_timeout
+=
+node.conn[0].timeo.login_timeout = 15
+set
+node.conn[0].timeo.noop_out_interval
+=
+node.conn[0].timeo.noop_out_interval = 5
+set
+node.conn[0].timeo.noop_out_timeout
+=
+node.conn[0].timeo.noop_out_timeout = 10
+set
+node.session.initial_login_retry_max
+=
+node.session.initial_login_retry_max = 3
+set
+node.session.iscsi.FastAbort
+=
+node.session.iscsi.FastAbort = No
+block
+# BEGIN Bootforge: iSCSI
+# END Bootforge: iSCSI
+0
+BF_97cb90234776255f
+        bf_end $?
+    fi
+    if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics storage-devices packages' ''; then
+        bf_iscsi_ifaces san0 iface.hwaddress 02:00:00:00:02:07 san1 iface.hwaddress 02:00:00:00:03:07
+        bf_end $?
+    fi
+    if bf_step multipath 'install boot run' whole 'storage-nics storage-devices packages' reconfigure:multipathd; then
+        bf_file /etc/multipath.conf 644 root:root <<'BF_e711058ea3686a0d'
+# Written by Bootforge; changes are lost.
+defaults {
+    user_friendly_names no
+    find_multipaths no
+}
+blacklist {
+    devnode "^(ram|raw|loop|fd|md|dm-|sr|scd|st|hd|xvd|vd|nvme|cciss)"
+    device {
+        vendor ".*"
+        product ".*"
+    }
+}
+blacklist_exceptions {
+    device {
+        vendor "EQLOGIC"
+        product "100E-00"
+    }
+}
+devices {
+    device {
+        vendor "EQLOGIC"
+        product "100E-00"
+        path_grouping_policy multibus
+        path_selector "round-robin 0"
+        path_checker tur
+        prio const
+        rr_min_io_rq 10
+        failback immediate
+        no_path_retry 30
+    }
+}
+multipaths {
+    multipath {
+        wwid 36090a01820494c580000000000000007
+        alias data
+    }
+}
+BF_e711058ea3686a0d
+        bf_end $?
+    fi
+    if bf_step lvm-scope 'install boot run' '' 'storage-nics storage-devices packages' ''; then
+        bf_lvm_scope global_filter '[ "a|^/dev/mapper/data$|", "r|^/dev/disk/by-path/.*-iscsi-|", "r|^/dev/vg_data/|", "r|^/dev/mapper/vg_data-[^-]|" ]'
+        bf_end $?
+    fi
+    if bf_step san-boot 'install boot run' '' 'storage-nics storage-devices packages' daemon-reload; then
+        bf_san_boot 'san0 san1' vg_data /dev/mapper/data /srv/data
+        bf_end $?
+    fi
+    if bf_step fstab 'install boot run' '' 'storage-nics storage-devices packages' daemon-reload; then
+        bf_fstab <<'BF_9cd9f7ca924d9e8d'
+absent
+^[ 	]*[^# 	][^ 	]*[ 	]+/srv/data[ 	]
+
+block
+# BEGIN Bootforge: volumes
+# END Bootforge: volumes
+1
+/dev/mapper/vg_data-app /srv/data xfs _netdev,nofail 0 0
+BF_9cd9f7ca924d9e8d
+        bf_end $?
+    fi
+    if bf_step san-services 'install boot run' '' 'storage-nics packages multipath' ''; then
+        bf_services iscsid.socket on multipathd on
+        bf_end $?
+    fi
+    if bf_step san-sysctl-live 'boot run' '' storage-nics ''; then
+        bf_sysctl_live net/ipv4/conf/eth2/arp_announce 2 net/ipv4/conf/eth2/arp_ignore 1 net/ipv4/conf/eth2/rp_filter 2 net/ipv4/conf/eth3/arp_announce 2 net/ipv4/conf/eth3/arp_ignore 1 net/ipv4/conf/eth3/rp_filter 2
+        bf_end $?
+    fi
+    if bf_step iscsi-login 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services' ''; then
+        bf_iscsi_login web07 chap_host eql chap_array <<'BF_c224a6b92a14dae6'
+set node.startup manual
+set node.session.timeo.replacement_timeout 15
+set node.conn[0].timeo.login_timeout 15
+set node.conn[0].timeo.noop_out_interval 5
+set node.conn[0].timeo.noop_out_timeout 10
+set node.session.initial_login_retry_max 3
+set node.session.iscsi.FastAbort No
+volume /dev/mapper/data
+path eql-den san0 mac 02:00:00:00:02:07 9000 10.9.0.200:3260 -
+path eql-den san1 mac 02:00:00:00:03:07 9000 10.9.0.200:3260 -
+BF_c224a6b92a14dae6
+        bf_end $?
+    fi
+    if bf_step volumes:data 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services fstab' ''; then
+        bf_volume data /dev/mapper/data 36090a01820494c580000000000000007 102400 vg_data app /dev/mapper/vg_data-app xfs /srv/data ''
+        bf_end $?
+    fi
+    if bf_step paths 'boot run' '' 'storage-nics multipath san-services' ''; then
+        bf_paths data 2
         bf_end $?
     fi
     if bf_step directories:/srv/app 'install boot run' whole '' ''; then
@@ -281,15 +436,21 @@ BF_9fff99d65a57fc03
         bf_end $?
     fi
     if bf_step sysctl 'install boot run' whole '' ''; then
-        bf_file /etc/sysctl.d/90-bootforge.conf 644 root:root <<'BF_b9037442df462098'
+        bf_file /etc/sysctl.d/90-bootforge.conf 644 root:root <<'BF_96fc4443409b4e20'
 # Written by Bootforge; changes are lost.
 net.ipv4.ip_forward = 1
+net/ipv4/conf/eth2/arp_announce = 2
+net/ipv4/conf/eth2/arp_ignore = 1
+net/ipv4/conf/eth2/rp_filter = 2
+net/ipv4/conf/eth3/arp_announce = 2
+net/ipv4/conf/eth3/arp_ignore = 1
+net/ipv4/conf/eth3/rp_filter = 2
 vm.swappiness = 1
-BF_b9037442df462098
+BF_96fc4443409b4e20
         bf_end $?
     fi
     if bf_step sysctl-live 'boot run' '' '' ''; then
-        bf_sysctl_live net/ipv4/ip_forward 1 vm/swappiness 1
+        bf_sysctl_live net/ipv4/ip_forward 1 net/ipv4/conf/eth2/arp_announce 2 net/ipv4/conf/eth2/arp_ignore 1 net/ipv4/conf/eth2/rp_filter 2 net/ipv4/conf/eth3/arp_announce 2 net/ipv4/conf/eth3/arp_ignore 1 net/ipv4/conf/eth3/rp_filter 2 vm/swappiness 1
         bf_end $?
     fi
     if bf_step kernel-args 'boot run' '' '' ''; then
@@ -372,8 +533,44 @@ BOOTPROTO=none
 BF_74a7934e5c5f6c83
         bf_end $?
     fi
+    if bf_step network:san0 'install boot run' whole storage-nics network; then
+        bf_file /etc/sysconfig/network-scripts/ifcfg-eth2 644 root:root <<'BF_c662662478702087'
+# Written by Bootforge; changes are lost.
+DEVICE=eth2
+NAME=eth2
+UUID=6af194ce-f2f6-5dc2-8c85-0425432392e9
+TYPE=Ethernet
+HWADDR=02:00:00:00:02:07
+ONBOOT=yes
+MTU=9000
+BOOTPROTO=none
+IPADDR=10.9.0.7
+NETMASK=255.255.252.0
+DEFROUTE=no
+IPV6INIT=no
+BF_c662662478702087
+        bf_end $?
+    fi
+    if bf_step network:san1 'install boot run' whole storage-nics network; then
+        bf_file /etc/sysconfig/network-scripts/ifcfg-eth3 644 root:root <<'BF_2009c9c1a71eabdf'
+# Written by Bootforge; changes are lost.
+DEVICE=eth3
+NAME=eth3
+UUID=39fdc39f-8720-5322-a1ca-3398fa2f5575
+TYPE=Ethernet
+HWADDR=02:00:00:00:03:07
+ONBOOT=yes
+MTU=9000
+BOOTPROTO=none
+IPADDR=10.9.1.7
+NETMASK=255.255.252.0
+DEFROUTE=no
+IPV6INIT=no
+BF_2009c9c1a71eabdf
+        bf_end $?
+    fi
     if bf_step network-others 'install boot run' '' '' network; then
-        bf_network_others ifcfg-br0 ifcfg-p0 -- br0 p0 02:00:00:00:00:07
+        bf_network_others ifcfg-br0 ifcfg-p0 ifcfg-eth2 ifcfg-eth3 -- br0 p0 02:00:00:00:00:07 eth2 02:00:00:00:02:07 eth3 02:00:00:00:03:07
         bf_end $?
     fi
     if bf_step services 'install boot run' '' packages ''; then
@@ -423,7 +620,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web07.prod.den.example.com 0963832b6117e22ecf917f051f1d5cab438690f460d85028925582eec7b9a00e 9e2122f28b7272702f002cbc880c12ac7d0d015a1c82cf4b9a7f3648a83bb3a1
+        bf_stamp web07.prod.den.example.com a902005a1e1389129c34cacc864221ce509f6af400c26369b9a9f4a01188aeb2 65a8d31c926534459fc056e24b38e852e300dbd3b4637c084ef70c4e745b78f5
         bf_end $?
     fi
 }

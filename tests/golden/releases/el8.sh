@@ -27,6 +27,12 @@
 
 # bootstrap/lib/network.sh
 
+# bootstrap/lib/iscsi.sh
+
+# bootstrap/lib/sessions.sh
+
+# bootstrap/lib/volumes.sh
+
 # bootstrap/lib/system.sh
 
 # bootstrap/lib/security.sh
@@ -37,7 +43,7 @@
 
 bf_describe() {
     bf_host=web08.prod.den.example.com bf_init=systemd
-    bf_plan=62c9bdf4c3081f7f98eb1db365c61a4b88e55b0e3a2f6ad724c4c3ef0f61edfb bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=48316c1b6d387840316d3681ef24a3dfcd2f4bc1f2ff5f94a3a9b865b352c897 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -49,16 +55,20 @@ bf_whole_files() {
         2f895662144bb8dfb1f7025d6b3e2ed635618f10c7edd52cb0185fea140d5cd8 81a4 root:root /etc/pki/ca-trust/source/anchors/bootforge-ca-215f6f4d.pem \
         085adf924833d0e37f30b9fefe70d8e232bc78d2fc44b7d7eaec37565d739af0 81a4 root:root /etc/pki/rpm-gpg/RPM-GPG-KEY-bootforge-site \
         9288716bbf81b68e67a2dae89e7939dc87c192c004c546298b1937709bd3fdd0 81a4 root:root /etc/yum.repos.d/bootforge-site.repo \
+        29e17535de9fd4eb5bf454cd4b974e85c0aa48f5ff855ed1338eb721537417f7 8180 root:root /etc/iscsi/initiatorname.iscsi \
+        59b543368b482daebb14df7953549f0a29536ab4fd521110132f40a667d7b624 81a4 root:root /etc/multipath.conf \
         - 45fd root:root /srv/app \
         23968b36324c5474d1494e66dd13c87860321b4aaec995151d6f7a649904e352 81a4 root:root /etc/motd \
         c15a9ab05547b70fb759bd016eefac30c070c01c8d2d3a9060afa05ec92cebc7 8120 root:root /etc/sudoers.d/bootforge-alice \
         15ebeae7776ce6a25c019ced9d9919c390c80b6b06963603267728f1c2c6de08 81a4 root:root /etc/modules-load.d/bootforge.conf \
         9fff99d65a57fc033703d0465ac0ce16df412237a408de167daad28e05d4d241 81a4 root:root /etc/modprobe.d/bootforge.conf \
-        b9037442df462098f5a328ddb44470233b8a10e2bf707ad6b5f124ae23f86344 81a4 root:root /etc/sysctl.d/90-bootforge.conf \
+        96fc4443409b4e20423ec80674fc66ec8f01eb15f99ee3699ddd7015bea23e0c 81a4 root:root /etc/sysctl.d/90-bootforge.conf \
         14c4bb7aa0abd88055f3b49795d08913919a761e06608a52c21ac36e2d2877ee 81a4 root:root /etc/cron.d/bootforge-report \
         fffcf99f3d956dc911efcbf94f70d8330d174068bd88bfb7ae411af8882bf9e8 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-bond0 \
         59ef204ef282ce2a11fd4098990de01548a5841e8a349f0f837757e5083ad357 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-p0 \
         20810c8df1c24763f20606fb9df01cfede87dd5763fafcb023203f174c3c2c70 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-p1 \
+        0b2c10fb6f13ab07fc72c79bbaa028a372c5c42eae22150b8b9873dde426e1ee 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-eth2 \
+        60958284f972fd1eea29f1ebe182c0024a4c7a6ba03f728b1da1119775ee6f4e 81a4 root:root /etc/sysconfig/network-scripts/ifcfg-eth3 \
         ''
 }
 
@@ -72,6 +82,10 @@ bf_command() {
 bf_steps() {
     if bf_step hostname 'install boot run' '' '' ''; then
         bf_hostname web08.prod.den.example.com
+        bf_end $?
+    fi
+    if bf_step storage-nics 'install boot run' '' '' ''; then
+        bf_storage_nics own san0 02:00:00:00:02:08 own san1 02:00:00:00:03:08
         bf_end $?
     fi
     if bf_step nic-names 'install boot run' '' '' ''; then
@@ -212,7 +226,149 @@ BF_9288716bbf81b68e
         bf_end $?
     fi
     if bf_step packages 'install boot run' '' 'rpm-keys repos modules' ''; then
-        bf_packages dnf 1e6982356d1d2e52 httpd openssl telnet
+        bf_packages dnf 075db29e02a91e93 'device-mapper-multipath httpd iscsi-initiator-utils lvm2 xfsprogs' openssl telnet
+        bf_end $?
+    fi
+    if bf_step iscsi-initiator 'install boot run' whole 'storage-nics storage-devices packages' restart:iscsid; then
+        bf_file /etc/iscsi/initiatorname.iscsi 600 root:root <<'BF_29e17535de9fd4eb'
+InitiatorName=iqn.2008-05.com.example:web08
+BF_29e17535de9fd4eb
+        bf_end $?
+    fi
+    if bf_step iscsi-conf 'install boot run' '' 'storage-nics storage-devices packages' ''; then
+        bf_edits /etc/iscsi/iscsid.conf <<'BF_97cb90234776255f'
+set
+node.startup
+=
+node.startup = manual
+set
+node.session.timeo.replacement_timeout
+=
+node.session.timeo.replacement_timeout = 15
+set
+node.conn[0].timeo.login_timeout
+=
+node.conn[0].timeo.login_timeout = 15
+set
+node.conn[0].timeo.noop_out_interval
+=
+node.conn[0].timeo.noop_out_interval = 5
+set
+node.conn[0].timeo.noop_out_timeout
+=
+node.conn[0].timeo.noop_out_timeout = 10
+set
+node.session.initial_login_retry_max
+=
+node.session.initial_login_retry_max = 3
+set
+node.session.iscsi.FastAbort
+=
+node.session.iscsi.FastAbort = No
+block
+# BEGIN Bootforge: iSCSI
+# END Bootforge: iSCSI
+0
+BF_97cb90234776255f
+        bf_end $?
+    fi
+    if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics storage-devices packages' ''; then
+        bf_iscsi_ifaces san0 iface.hwaddress 02:00:00:00:02:08 san1 iface.hwaddress 02:00:00:00:03:08
+        bf_end $?
+    fi
+    if bf_step multipath 'install boot run' whole 'storage-nics storage-devices packages' reconfigure:multipathd; then
+        bf_file /etc/multipath.conf 644 root:root <<'BF_59b543368b482dae'
+# Written by Bootforge; changes are lost.
+defaults {
+    user_friendly_names no
+    find_multipaths no
+}
+blacklist {
+    devnode "^(ram|raw|loop|fd|md|dm-|sr|scd|st|hd|xvd|vd|nvme|cciss)"
+    device {
+        vendor ".*"
+        product ".*"
+    }
+    protocol "scsi:(ata|sas|usb)"
+}
+blacklist_exceptions {
+    device {
+        vendor "EQLOGIC"
+        product "100E-00"
+    }
+}
+devices {
+    device {
+        vendor "EQLOGIC"
+        product "100E-00"
+        path_grouping_policy multibus
+        path_selector "round-robin 0"
+        path_checker tur
+        prio const
+        rr_min_io_rq 10
+        failback immediate
+        no_path_retry 30
+    }
+}
+multipaths {
+    multipath {
+        wwid 36090a01820494c580000000000000008
+        alias data
+    }
+}
+BF_59b543368b482dae
+        bf_end $?
+    fi
+    if bf_step lvm-scope 'install boot run' '' 'storage-nics storage-devices packages' ''; then
+        bf_lvm_scope global_filter '[ "a|^/dev/mapper/data$|", "r|^/dev/disk/by-path/.*-iscsi-|", "r|^/dev/vg_data/|", "r|^/dev/mapper/vg_data-[^-]|" ]'
+        bf_end $?
+    fi
+    if bf_step san-boot 'install boot run' '' 'storage-nics storage-devices packages' daemon-reload; then
+        bf_san_boot 'san0 san1' vg_data /dev/mapper/data /srv/data
+        bf_end $?
+    fi
+    if bf_step fstab 'install boot run' '' 'storage-nics storage-devices packages' daemon-reload; then
+        bf_fstab <<'BF_9cd9f7ca924d9e8d'
+absent
+^[ 	]*[^# 	][^ 	]*[ 	]+/srv/data[ 	]
+
+block
+# BEGIN Bootforge: volumes
+# END Bootforge: volumes
+1
+/dev/mapper/vg_data-app /srv/data xfs _netdev,nofail 0 0
+BF_9cd9f7ca924d9e8d
+        bf_end $?
+    fi
+    if bf_step san-services 'install boot run' '' 'storage-nics packages multipath' ''; then
+        bf_services iscsid.socket on multipathd on
+        bf_end $?
+    fi
+    if bf_step san-sysctl-live 'boot run' '' storage-nics ''; then
+        bf_sysctl_live net/ipv4/conf/eth2/arp_announce 2 net/ipv4/conf/eth2/arp_ignore 1 net/ipv4/conf/eth2/rp_filter 2 net/ipv4/conf/eth3/arp_announce 2 net/ipv4/conf/eth3/arp_ignore 1 net/ipv4/conf/eth3/rp_filter 2
+        bf_end $?
+    fi
+    if bf_step iscsi-login 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services' ''; then
+        bf_iscsi_login web08 chap_host eql chap_array <<'BF_24fd6bfada178cee'
+set node.startup manual
+set node.session.timeo.replacement_timeout 15
+set node.conn[0].timeo.login_timeout 15
+set node.conn[0].timeo.noop_out_interval 5
+set node.conn[0].timeo.noop_out_timeout 10
+set node.session.initial_login_retry_max 3
+set node.session.iscsi.FastAbort No
+volume /dev/mapper/data
+path eql-den san0 mac 02:00:00:00:02:08 9000 10.9.0.200:3260 -
+path eql-den san1 mac 02:00:00:00:03:08 9000 10.9.0.200:3260 -
+BF_24fd6bfada178cee
+        bf_end $?
+    fi
+    if bf_step volumes:data 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services fstab' ''; then
+        bf_volume data /dev/mapper/data 36090a01820494c580000000000000008 102400 vg_data app /dev/mapper/vg_data-app xfs /srv/data ''
+        bf_end $?
+    fi
+    if bf_step paths 'boot run' '' 'storage-nics multipath san-services' ''; then
+        bf_paths data 2
         bf_end $?
     fi
     if bf_step directories:/srv/app 'install boot run' whole '' ''; then
@@ -281,15 +437,21 @@ BF_9fff99d65a57fc03
         bf_end $?
     fi
     if bf_step sysctl 'install boot run' whole '' ''; then
-        bf_file /etc/sysctl.d/90-bootforge.conf 644 root:root <<'BF_b9037442df462098'
+        bf_file /etc/sysctl.d/90-bootforge.conf 644 root:root <<'BF_96fc4443409b4e20'
 # Written by Bootforge; changes are lost.
 net.ipv4.ip_forward = 1
+net/ipv4/conf/eth2/arp_announce = 2
+net/ipv4/conf/eth2/arp_ignore = 1
+net/ipv4/conf/eth2/rp_filter = 2
+net/ipv4/conf/eth3/arp_announce = 2
+net/ipv4/conf/eth3/arp_ignore = 1
+net/ipv4/conf/eth3/rp_filter = 2
 vm.swappiness = 1
-BF_b9037442df462098
+BF_96fc4443409b4e20
         bf_end $?
     fi
     if bf_step sysctl-live 'boot run' '' '' ''; then
-        bf_sysctl_live net/ipv4/ip_forward 1 vm/swappiness 1
+        bf_sysctl_live net/ipv4/ip_forward 1 net/ipv4/conf/eth2/arp_announce 2 net/ipv4/conf/eth2/arp_ignore 1 net/ipv4/conf/eth2/rp_filter 2 net/ipv4/conf/eth3/arp_announce 2 net/ipv4/conf/eth3/arp_ignore 1 net/ipv4/conf/eth3/rp_filter 2 vm/swappiness 1
         bf_end $?
     fi
     if bf_step kernel-args 'boot run' '' '' ''; then
@@ -385,8 +547,44 @@ BOOTPROTO=none
 BF_20810c8df1c24763
         bf_end $?
     fi
+    if bf_step network:san0 'install boot run' whole storage-nics network; then
+        bf_file /etc/sysconfig/network-scripts/ifcfg-eth2 644 root:root <<'BF_0b2c10fb6f13ab07'
+# Written by Bootforge; changes are lost.
+DEVICE=eth2
+NAME=eth2
+UUID=1b493c33-db85-5a59-a937-868b2ecffae5
+TYPE=Ethernet
+HWADDR=02:00:00:00:02:08
+ONBOOT=yes
+MTU=9000
+BOOTPROTO=none
+IPADDR=10.9.0.8
+NETMASK=255.255.252.0
+DEFROUTE=no
+IPV6INIT=no
+BF_0b2c10fb6f13ab07
+        bf_end $?
+    fi
+    if bf_step network:san1 'install boot run' whole storage-nics network; then
+        bf_file /etc/sysconfig/network-scripts/ifcfg-eth3 644 root:root <<'BF_60958284f972fd1e'
+# Written by Bootforge; changes are lost.
+DEVICE=eth3
+NAME=eth3
+UUID=5f28ec0d-20a0-5652-8137-9787c64e1576
+TYPE=Ethernet
+HWADDR=02:00:00:00:03:08
+ONBOOT=yes
+MTU=9000
+BOOTPROTO=none
+IPADDR=10.9.1.8
+NETMASK=255.255.252.0
+DEFROUTE=no
+IPV6INIT=no
+BF_60958284f972fd1e
+        bf_end $?
+    fi
     if bf_step network-others 'install boot run' '' '' network; then
-        bf_network_others ifcfg-bond0 ifcfg-p0 ifcfg-p1 -- bond0 p0 02:00:00:00:00:08 p1 02:00:00:00:01:08
+        bf_network_others ifcfg-bond0 ifcfg-p0 ifcfg-p1 ifcfg-eth2 ifcfg-eth3 -- bond0 p0 02:00:00:00:00:08 p1 02:00:00:00:01:08 eth2 02:00:00:00:02:08 eth3 02:00:00:00:03:08
         bf_end $?
     fi
     if bf_step services 'boot run' watch packages ''; then
@@ -407,7 +605,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web08.prod.den.example.com 62c9bdf4c3081f7f98eb1db365c61a4b88e55b0e3a2f6ad724c4c3ef0f61edfb 9e2122f28b7272702f002cbc880c12ac7d0d015a1c82cf4b9a7f3648a83bb3a1
+        bf_stamp web08.prod.den.example.com 48316c1b6d387840316d3681ef24a3dfcd2f4bc1f2ff5f94a3a9b865b352c897 65a8d31c926534459fc056e24b38e852e300dbd3b4637c084ef70c4e745b78f5
         bf_end $?
     fi
 }

@@ -27,6 +27,12 @@
 
 # bootstrap/lib/network.sh
 
+# bootstrap/lib/iscsi.sh
+
+# bootstrap/lib/sessions.sh
+
+# bootstrap/lib/volumes.sh
+
 # bootstrap/lib/system.sh
 
 # bootstrap/lib/security.sh
@@ -37,7 +43,7 @@
 
 bf_describe() {
     bf_host=web09.prod.den.example.com bf_init=systemd
-    bf_plan=4ac67b92700a561839cf1a5bf62a5fba1f85c5ccbee55b525260c68c8505d223 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=35c8138d6cf8a47a14f99fb8524fe32c9b82513d4049fba99820614fb89fc85c bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -49,15 +55,19 @@ bf_whole_files() {
         2f895662144bb8dfb1f7025d6b3e2ed635618f10c7edd52cb0185fea140d5cd8 81a4 root:root /etc/pki/ca-trust/source/anchors/bootforge-ca-215f6f4d.pem \
         085adf924833d0e37f30b9fefe70d8e232bc78d2fc44b7d7eaec37565d739af0 81a4 root:root /etc/pki/rpm-gpg/RPM-GPG-KEY-bootforge-site \
         98c9203b6ab25b08a21d8d23f0d89cf3c10051e8801a498e77e5eb6bf8711ccd 81a4 root:root /etc/yum.repos.d/bootforge-site.repo \
+        878389e063920d06e60cf9b448d67044db796cf742b3113c656e9e2965a1ea08 8180 root:root /etc/iscsi/initiatorname.iscsi \
+        f8967bf6d4c48283d9074dc08dd9a6b16771673059ff98b54940561003e5e4c7 81a4 root:root /etc/multipath.conf \
         - 45fd root:root /srv/app \
         23968b36324c5474d1494e66dd13c87860321b4aaec995151d6f7a649904e352 81a4 root:root /etc/motd \
         c15a9ab05547b70fb759bd016eefac30c070c01c8d2d3a9060afa05ec92cebc7 8120 root:root /etc/sudoers.d/bootforge-alice \
         15ebeae7776ce6a25c019ced9d9919c390c80b6b06963603267728f1c2c6de08 81a4 root:root /etc/modules-load.d/bootforge.conf \
         9fff99d65a57fc033703d0465ac0ce16df412237a408de167daad28e05d4d241 81a4 root:root /etc/modprobe.d/bootforge.conf \
-        b9037442df462098f5a328ddb44470233b8a10e2bf707ad6b5f124ae23f86344 81a4 root:root /etc/sysctl.d/90-bootforge.conf \
+        96fc4443409b4e20423ec80674fc66ec8f01eb15f99ee3699ddd7015bea23e0c 81a4 root:root /etc/sysctl.d/90-bootforge.conf \
         14c4bb7aa0abd88055f3b49795d08913919a761e06608a52c21ac36e2d2877ee 81a4 root:root /etc/cron.d/bootforge-report \
         5e36f6a47bd8ff00b4a73955f787e2bde21ee36dbb7544e5d69dd36ae546346a 8180 root:root /etc/NetworkManager/system-connections/br0.nmconnection \
         cfd890093f2382d9c0470a7c28d9ce18cace7f109d7f04391234af3f162118cd 8180 root:root /etc/NetworkManager/system-connections/p0.nmconnection \
+        27ec78db2db5b05fc373b71edd2eb4042140c1df93bf4e05bfe9ac50e9859068 8180 root:root /etc/NetworkManager/system-connections/eth2.nmconnection \
+        8208fff36a57060f378c2f07fbe59bc404605ba7a8074896c6604e706c69c07d 8180 root:root /etc/NetworkManager/system-connections/eth3.nmconnection \
         7237e129fd96a978ae42776469f55e8b4cc2dc6abe6e750262f305adab508902 8180 root:root /etc/bootforge/libvirt/web22.prod.den.example.com.xml \
         ''
 }
@@ -72,6 +82,10 @@ bf_command() {
 bf_steps() {
     if bf_step hostname 'install boot run' '' '' ''; then
         bf_hostname web09.prod.den.example.com
+        bf_end $?
+    fi
+    if bf_step storage-nics 'install boot run' '' '' ''; then
+        bf_storage_nics own san0 02:00:00:00:02:09 own san1 02:00:00:00:03:09
         bf_end $?
     fi
     if bf_step nic-names 'install boot run' '' '' ''; then
@@ -216,7 +230,149 @@ BF_98c9203b6ab25b08
         bf_end $?
     fi
     if bf_step packages 'install boot run' '' 'rpm-keys repos modules' ''; then
-        bf_packages dnf 1e6982356d1d2e52 httpd openssl telnet
+        bf_packages dnf 075db29e02a91e93 'device-mapper-multipath httpd iscsi-initiator-utils lvm2 xfsprogs' openssl telnet
+        bf_end $?
+    fi
+    if bf_step iscsi-initiator 'install boot run' whole 'storage-nics storage-devices packages' restart:iscsid; then
+        bf_file /etc/iscsi/initiatorname.iscsi 600 root:root <<'BF_878389e063920d06'
+InitiatorName=iqn.2008-05.com.example:web09
+BF_878389e063920d06
+        bf_end $?
+    fi
+    if bf_step iscsi-conf 'install boot run' '' 'storage-nics storage-devices packages' ''; then
+        bf_edits /etc/iscsi/iscsid.conf <<'BF_97cb90234776255f'
+set
+node.startup
+=
+node.startup = manual
+set
+node.session.timeo.replacement_timeout
+=
+node.session.timeo.replacement_timeout = 15
+set
+node.conn[0].timeo.login_timeout
+=
+node.conn[0].timeo.login_timeout = 15
+set
+node.conn[0].timeo.noop_out_interval
+=
+node.conn[0].timeo.noop_out_interval = 5
+set
+node.conn[0].timeo.noop_out_timeout
+=
+node.conn[0].timeo.noop_out_timeout = 10
+set
+node.session.initial_login_retry_max
+=
+node.session.initial_login_retry_max = 3
+set
+node.session.iscsi.FastAbort
+=
+node.session.iscsi.FastAbort = No
+block
+# BEGIN Bootforge: iSCSI
+# END Bootforge: iSCSI
+0
+BF_97cb90234776255f
+        bf_end $?
+    fi
+    if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics storage-devices packages' ''; then
+        bf_iscsi_ifaces san0 iface.hwaddress 02:00:00:00:02:09 san1 iface.hwaddress 02:00:00:00:03:09
+        bf_end $?
+    fi
+    if bf_step multipath 'install boot run' whole 'storage-nics storage-devices packages' reconfigure:multipathd; then
+        bf_file /etc/multipath.conf 644 root:root <<'BF_f8967bf6d4c48283'
+# Written by Bootforge; changes are lost.
+defaults {
+    user_friendly_names no
+    find_multipaths no
+}
+blacklist {
+    devnode "^(ram|raw|loop|fd|md|dm-|sr|scd|st|hd|xvd|vd|nvme|cciss)"
+    device {
+        vendor ".*"
+        product ".*"
+    }
+    protocol "scsi:(ata|sas|usb)"
+}
+blacklist_exceptions {
+    device {
+        vendor "EQLOGIC"
+        product "100E-00"
+    }
+}
+devices {
+    device {
+        vendor "EQLOGIC"
+        product "100E-00"
+        path_grouping_policy multibus
+        path_selector "round-robin 0"
+        path_checker tur
+        prio const
+        rr_min_io_rq 10
+        failback immediate
+        no_path_retry 30
+    }
+}
+multipaths {
+    multipath {
+        wwid 36090a01820494c580000000000000009
+        alias data
+    }
+}
+BF_f8967bf6d4c48283
+        bf_end $?
+    fi
+    if bf_step lvm-scope 'install boot run' '' 'storage-nics storage-devices packages' ''; then
+        bf_lvm_scope global_filter '[ "a|^/dev/mapper/data$|", "r|^/dev/disk/by-path/.*-iscsi-|", "r|^/dev/vg_data/|", "r|^/dev/mapper/vg_data-[^-]|" ]'
+        bf_end $?
+    fi
+    if bf_step san-boot 'install boot run' '' 'storage-nics storage-devices packages' daemon-reload; then
+        bf_san_boot 'san0 san1' vg_data /dev/mapper/data /srv/data
+        bf_end $?
+    fi
+    if bf_step fstab 'install boot run' '' 'storage-nics storage-devices packages' daemon-reload; then
+        bf_fstab <<'BF_9cd9f7ca924d9e8d'
+absent
+^[ 	]*[^# 	][^ 	]*[ 	]+/srv/data[ 	]
+
+block
+# BEGIN Bootforge: volumes
+# END Bootforge: volumes
+1
+/dev/mapper/vg_data-app /srv/data xfs _netdev,nofail 0 0
+BF_9cd9f7ca924d9e8d
+        bf_end $?
+    fi
+    if bf_step san-services 'install boot run' '' 'storage-nics packages multipath' ''; then
+        bf_services iscsid.socket on multipathd on
+        bf_end $?
+    fi
+    if bf_step san-sysctl-live 'boot run' '' storage-nics ''; then
+        bf_sysctl_live net/ipv4/conf/eth2/arp_announce 2 net/ipv4/conf/eth2/arp_ignore 1 net/ipv4/conf/eth2/rp_filter 2 net/ipv4/conf/eth3/arp_announce 2 net/ipv4/conf/eth3/arp_ignore 1 net/ipv4/conf/eth3/rp_filter 2
+        bf_end $?
+    fi
+    if bf_step iscsi-login 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services' ''; then
+        bf_iscsi_login web09 chap_host eql chap_array <<'BF_e9dd209832aeba52'
+set node.startup manual
+set node.session.timeo.replacement_timeout 15
+set node.conn[0].timeo.login_timeout 15
+set node.conn[0].timeo.noop_out_interval 5
+set node.conn[0].timeo.noop_out_timeout 10
+set node.session.initial_login_retry_max 3
+set node.session.iscsi.FastAbort No
+volume /dev/mapper/data
+path eql-den san0 mac 02:00:00:00:02:09 9000 10.9.0.200:3260 -
+path eql-den san1 mac 02:00:00:00:03:09 9000 10.9.0.200:3260 -
+BF_e9dd209832aeba52
+        bf_end $?
+    fi
+    if bf_step volumes:data 'boot run' '' 'storage-nics storage-devices packages iscsi-initiator iscsi-conf iscsi-ifaces multipath lvm-scope san-services fstab' ''; then
+        bf_volume data /dev/mapper/data 36090a01820494c580000000000000009 102400 vg_data app /dev/mapper/vg_data-app xfs /srv/data ''
+        bf_end $?
+    fi
+    if bf_step paths 'boot run' '' 'storage-nics multipath san-services' ''; then
+        bf_paths data 2
         bf_end $?
     fi
     if bf_step directories:/srv/app 'install boot run' whole '' ''; then
@@ -285,15 +441,21 @@ BF_9fff99d65a57fc03
         bf_end $?
     fi
     if bf_step sysctl 'install boot run' whole '' ''; then
-        bf_file /etc/sysctl.d/90-bootforge.conf 644 root:root <<'BF_b9037442df462098'
+        bf_file /etc/sysctl.d/90-bootforge.conf 644 root:root <<'BF_96fc4443409b4e20'
 # Written by Bootforge; changes are lost.
 net.ipv4.ip_forward = 1
+net/ipv4/conf/eth2/arp_announce = 2
+net/ipv4/conf/eth2/arp_ignore = 1
+net/ipv4/conf/eth2/rp_filter = 2
+net/ipv4/conf/eth3/arp_announce = 2
+net/ipv4/conf/eth3/arp_ignore = 1
+net/ipv4/conf/eth3/rp_filter = 2
 vm.swappiness = 1
-BF_b9037442df462098
+BF_96fc4443409b4e20
         bf_end $?
     fi
     if bf_step sysctl-live 'boot run' '' '' ''; then
-        bf_sysctl_live net/ipv4/ip_forward 1 vm/swappiness 1
+        bf_sysctl_live net/ipv4/ip_forward 1 net/ipv4/conf/eth2/arp_announce 2 net/ipv4/conf/eth2/arp_ignore 1 net/ipv4/conf/eth2/rp_filter 2 net/ipv4/conf/eth3/arp_announce 2 net/ipv4/conf/eth3/arp_ignore 1 net/ipv4/conf/eth3/rp_filter 2 vm/swappiness 1
         bf_end $?
     fi
     if bf_step kernel-args 'boot run' '' '' ''; then
@@ -384,8 +546,54 @@ mac-address=02:00:00:00:00:09
 BF_cfd890093f2382d9
         bf_end $?
     fi
+    if bf_step network:san0 'install boot run' whole storage-nics network; then
+        bf_file /etc/NetworkManager/system-connections/eth2.nmconnection 600 root:root <<'BF_27ec78db2db5b05f'
+# Written by Bootforge; changes are lost.
+[connection]
+id=eth2
+uuid=42b87adc-a7e0-5239-a023-681af54dd175
+type=ethernet
+autoconnect=true
+
+[ethernet]
+mac-address=02:00:00:00:02:09
+mtu=9000
+
+[ipv4]
+method=manual
+address1=10.9.0.9/22
+never-default=true
+
+[ipv6]
+method=disabled
+BF_27ec78db2db5b05f
+        bf_end $?
+    fi
+    if bf_step network:san1 'install boot run' whole storage-nics network; then
+        bf_file /etc/NetworkManager/system-connections/eth3.nmconnection 600 root:root <<'BF_8208fff36a57060f'
+# Written by Bootforge; changes are lost.
+[connection]
+id=eth3
+uuid=95c3734f-829d-5f37-828c-3eecefb0e0ab
+type=ethernet
+autoconnect=true
+
+[ethernet]
+mac-address=02:00:00:00:03:09
+mtu=9000
+
+[ipv4]
+method=manual
+address1=10.9.1.9/22
+never-default=true
+
+[ipv6]
+method=disabled
+BF_8208fff36a57060f
+        bf_end $?
+    fi
     if bf_step network-others 'install boot run' '' '' network; then
-        bf_network_others br0.nmconnection p0.nmconnection -- br0 p0 02:00:00:00:00:09
+        bf_network_others br0.nmconnection p0.nmconnection eth2.nmconnection eth3.nmconnection -- br0 p0 02:00:00:00:00:09 eth2 02:00:00:00:02:09 eth3 02:00:00:00:03:09
         bf_end $?
     fi
     if bf_step services 'install boot run' '' packages ''; then
@@ -468,7 +676,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web09.prod.den.example.com 4ac67b92700a561839cf1a5bf62a5fba1f85c5ccbee55b525260c68c8505d223 9e2122f28b7272702f002cbc880c12ac7d0d015a1c82cf4b9a7f3648a83bb3a1
+        bf_stamp web09.prod.den.example.com 35c8138d6cf8a47a14f99fb8524fe32c9b82513d4049fba99820614fb89fc85c 65a8d31c926534459fc056e24b38e852e300dbd3b4637c084ef70c4e745b78f5
         bf_end $?
     fi
 }
