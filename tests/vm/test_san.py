@@ -21,7 +21,7 @@ from tests.vm import san
 from tests.vm.product import BOOTFORGE, ROOT_HASH
 from tests.vm.san import MIB, Array, Cable, Host, Report, San, target
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.slow]
 
 SITE = Path(__file__).parent / "site-san"
 SECRETS = {"root_hash": ROOT_HASH}

@@ -620,7 +620,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web07.prod.den.example.com a902005a1e1389129c34cacc864221ce509f6af400c26369b9a9f4a01188aeb2 65a8d31c926534459fc056e24b38e852e300dbd3b4637c084ef70c4e745b78f5
+        bf_stamp web07.prod.den.example.com a902005a1e1389129c34cacc864221ce509f6af400c26369b9a9f4a01188aeb2 2c4f7d8b63e1b3487390a67edf45ce0454727630db3ac2b4e8241bec58cb0502
         bf_end $?
     fi
 }
