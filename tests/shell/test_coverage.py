@@ -20,6 +20,7 @@ from tests.support import EXAMPLE, RELEASES_SITE, ROOT
 
 OTHERWISE = {
     "processes": "test_services:test_processes_that_must_not_run_are_ended",
+    "storage-devices": "test_san:test_a_port_of_a_bond_is_known_by_its_own_address",
     "storage-nics": "test_san:test_a_wrong_address_is_refused_before_anything_is_touched",
     "paths": "test_san:test_a_path_that_is_lost_is_told",
 }
