@@ -52,5 +52,6 @@ def make_plan(site: Site, host: ResolvedHost, guests: tuple[DomainPlan, ...] = (
         domain=domain,
         steps=steps,
         local_boot=host.spec.machine.local_boot,
+        loader=host.spec.machine.loader or ("shim" if host.spec.machine.secure_boot == "true" else "ipxe"),
         commands=commands,
     )
