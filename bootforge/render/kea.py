@@ -28,7 +28,12 @@ def _server(subnets: tuple[Subnet, ...], several: bool) -> Json:
     for subnet in subnets:
         classes += _boots(subnet)
     return {
-        "interfaces-config": {"interfaces": ["*"]},
+        # At boot Kea may be there before the links are; without retries it would stay deaf.
+        "interfaces-config": {
+            "interfaces": ["*"],
+            "service-sockets-max-retries": 60,
+            "service-sockets-retry-wait-time": 5000,
+        },
         "authoritative": True,
         # Firmware, installer and system are one machine, and call themselves by different client ids.
         "match-client-id": False,

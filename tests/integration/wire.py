@@ -36,6 +36,11 @@ class Wire:
     client: str
     directory: Path
 
+    @property
+    def lost(self) -> Path:
+        """What a cable that loses frames said at its end."""
+        return self.directory / "lost"
+
     def inside(self, namespace: str, *argv: str | Path) -> list[str]:
         return ["ip", "netns", "exec", namespace, *map(str, argv)]
 
@@ -52,9 +57,11 @@ class Wire:
             return None
         return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
 
-    def offers(self, mac: str, architecture: int | str, vendor: str, server: str = "") -> list[dict[str, object]]:
-        """Every answer that a client of our own gets (dhcp_client.py)."""
-        words = ("c0", mac, str(architecture), vendor, *([server] if server else []))
+    def offers(
+        self, mac: str, architecture: int | str, vendor: str, server: str = "", wanted: int = 2
+    ) -> list[dict[str, object]]:
+        """The answers that a client of our own gets (dhcp_client.py): so many, or all within two seconds if 0."""
+        words = ("c0", mac, str(architecture), vendor, str(wanted), *([server] if server else []))
         command = self.inside(self.client, sys.executable, CLIENT, *words)
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         return [json.loads(line) for line in done.stdout.splitlines()]
@@ -92,25 +99,42 @@ class Wire:
 
 
 @contextmanager
-def make_wire(directory: Path, address: str = "10.2.0.5/20") -> Iterator[Wire]:
-    """A wire of the test's own; skips where there is no root."""
+def make_wire(directory: Path, address: str = "10.2.0.5/20", lost: int = 0) -> Iterator[Wire]:
+    """A wire of the test's own, which may lose one frame of so many; skips where there is no root."""
     need("ip", "busybox")
     if os.geteuid():
         pytest.skip("network namespaces need root")
     number = f"{os.getpid()}-{next(_numbers)}"
-    server, client = f"bf-s-{number}", f"bf-c-{number}"
+    server, client, middle = (f"bf-{end}-{number}" for end in "scm")
+    wire, cable = Wire(server, client, directory), None
     try:
-        for name in (server, client):
+        for name in (server, client, *([middle] if lost else [])):
             ip("netns", "add", name)
             ip("link", "set", "lo", "up", netns=name)
-        ip("link", "add", "s0", "type", "veth", "peer", "name", "c0", "netns", client, netns=server)
+        if lost:
+            for end, namespace in (("s0", server), ("c0", client)):
+                ip("link", "add", end, "type", "veth", "peer", "name", f"m{end}", "netns", middle, netns=namespace)
+                ip("link", "set", f"m{end}", "up", netns=middle)
+                # Else checksums are left to hardware that is not there, and a raw socket sees them unmade.
+                off = wire.inside(namespace, "ethtool", "-K", end, "tx", "off")
+                subprocess.run(off, check=True, capture_output=True, env=ENV)
+        else:
+            ip("link", "add", "s0", "type", "veth", "peer", "name", "c0", "netns", client, netns=server)
         ip("addr", "add", address, "dev", "s0", netns=server)
         ip("link", "set", "s0", "up", netns=server)
         ip("link", "set", "c0", "up", netns=client)
         ip("route", "add", "default", "dev", "c0", netns=client)
-        yield Wire(server, client, directory)
+        if lost:
+            words = (sys.executable, Path(__file__).with_name("lossy.py"), "ms0", "mc0", str(lost))
+            with wire.lost.open("w") as said:
+                cable = subprocess.Popen(wire.inside(middle, *words), stdout=subprocess.PIPE, stderr=said, text=True)
+            assert cable.stdout and cable.stdout.readline() == "ready\n", wire.lost.read_text()
+        yield wire
     finally:
-        for name in (server, client):
+        if cable:
+            cable.terminate()
+            cable.wait(10)
+        for name in (server, client, middle):
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 
