@@ -139,11 +139,11 @@ def make_subnets(networks: Iterable[Network], plans: Iterable[Plan]) -> tuple[Su
     return tuple(found)
 
 
-def render_dnsmasq(subnets: Iterable[Subnet], mode: Mode, engine: Engine, hosts_file: str = "") -> str:
+def render_dnsmasq(subnets: Iterable[Subnet], mode: Mode, engine: Engine, *, apart: bool = False) -> str:
     """A configuration file for dnsmasq(8): DHCP in full, or only the boot answers (proxyDHCP) beside a server that
-    gives the addresses. With ``hosts_file``, a path, the reservations are not in it but there (``render_hosts``)."""
+    gives the addresses. ``apart``: the reservations are not in it but in a file of their own (``render_hosts``)."""
     template = {"full": "dhcp/dnsmasq.conf.j2", "proxy": "dhcp/dnsmasq-proxy.conf.j2"}[mode]
-    return engine.render(template, subnets=tuple(subnets), architectures=ARCHITECTURES, hosts_file=hosts_file)
+    return engine.render(template, subnets=tuple(subnets), architectures=ARCHITECTURES, apart=apart)
 
 
 def render_hosts(subnets: Iterable[Subnet], engine: Engine) -> str:

@@ -1,8 +1,8 @@
-"""``bootforge serve``: one small process that owns the sockets and keeps three children alive.
+"""``bootforge serve``: one small process that owns the sockets and keeps its children alive.
 
 The children are the front (every HTTP connection comes to it; it gives out media), HTTP (gunicorn, one worker of many
-threads, which also watches the site) and TFTP. A child that dies is started again on the same sockets; children die
-with their parent. SIGHUP reloads, SIGTERM drains.
+threads, which also watches the site), TFTP, and DHCP (dnsmasq and what makes it follow the site) if asked for. A child
+that dies is started again on the same sockets; children die with their parent. SIGHUP reloads, SIGTERM drains.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from bootforge.errors import Exit, UsageError
-from bootforge.generation import build_generation
-from bootforge.serve import tftp, tftp_wire
+from bootforge.generation import Generation, build_generation
+from bootforge.render.dhcp import Mode
+from bootforge.serve import dnsmasq, tftp, tftp_wire
 from bootforge.serve.loaders import find_loader, missing_loaders
 from bootforge.state import default_media, server_key, state_dir
 from bootforge.store import open_store
@@ -47,6 +48,7 @@ class Options:
     tftp_single_port: bool = False
     media: Path | None = None
     nginx: str | None = None
+    dnsmasq: Mode | None = None
 
 
 @dataclass(slots=True)
@@ -104,7 +106,11 @@ def serve(options: Options, announce: Callable[[str], None]) -> int:
     state = state_dir(options.store)
     open_store(options.store).close()
     server_key(options.store)
-    revision = build_generation(options.site).site.revision
+    generation = build_generation(options.site)
+    revision = generation.site.revision
+    if options.dnsmasq:
+        dnsmasq.prepare(generation, options.dnsmasq, dnsmasq.directory(state))
+    del generation
     http, udp = _bind(options)
     wake_read, wake_write = os.pipe()
     for name in missing_loaders():
@@ -116,6 +122,8 @@ def serve(options: Options, announce: Callable[[str], None]) -> int:
         Child("http", lambda: _run_http(options, http, udp, hand, handed, wake_read, state)),
         Child("tftp", lambda: _run_tftp(options, http, udp, hand, handed)),
     ]
+    if options.dnsmasq:
+        children.append(Child("dhcp", lambda: _run_dnsmasq(state, http, udp, hand, handed)))
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     for child in children:
         child.start()
@@ -212,6 +220,12 @@ def _run_tftp(options: Options, *others: socket.socket) -> None:
     tftp.run(udp, find_loader, single_port=options.tftp_single_port)
 
 
+def _run_dnsmasq(state: Path, *others: socket.socket) -> None:
+    for other in others:
+        other.close()
+    dnsmasq.run(dnsmasq.directory(state))
+
+
 def _run_http(
     options: Options,
     listener: socket.socket,
@@ -226,6 +240,10 @@ def _run_http(
     from bootforge.serve.http import Server, create_app
     from bootforge.serve.keeper import Keeper
     from bootforge.serve.worker import CONNECTIONS, THREADS, Worker
+
+    def follow(generation: Generation) -> None:
+        if options.dnsmasq:
+            dnsmasq.write_files(generation, options.dnsmasq, dnsmasq.directory(state))
 
     udp.close()
     hand.close()
@@ -256,7 +274,7 @@ def _run_http(
                     self.cfg.set(key, value)
 
         def load(self) -> Any:
-            keeper = Keeper(options.site, state)
+            keeper = Keeper(options.site, state, follow)
             keeper.watch(wake)
             server = Server(keeper, open_store(options.store), server_key(options.store))
             return create_app(server, options.nginx)

@@ -1,10 +1,10 @@
 """A DHCP client of our own, for what udhcpc does not show: offers without an address, and option 60 of an answer.
 
 ``python dhcp_client.py INTERFACE MAC ARCHITECTURE CLASS WANTED`` broadcasts a DISCOVER as firmware does and prints the
-first WANTED offers, or those that come within ten seconds (of 0 wanted, two), one JSON object a line. ARCHITECTURE ``-``
-sends no option 93, ``7+ipxe`` says that iPXE asks. With ``ADDRESS`` as a last argument it goes on as PXE firmware does
-with a proxy's offer: it asks that server's port 4011 for the item of the menu (option 43, 9 and 71), and prints that
-answer alone.
+first WANTED offers, or those that come within ten seconds (of 0 wanted, two), one JSON object a line. ARCHITECTURE
+``-`` sends no option 93, ``7+ipxe`` says that iPXE asks. With ``ADDRESS`` as a last argument it goes on as PXE firmware
+does with a proxy's offer: it asks that server's port 4011 for the item of the menu (option 43, 9 and 71), and prints
+that answer alone.
 """
 
 from __future__ import annotations
