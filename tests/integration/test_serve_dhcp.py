@@ -20,7 +20,7 @@ from bootforge.errors import UsageError
 from bootforge.generation import build_generation
 from bootforge.serve import dnsmasq
 from tests.integration.test_dhcp import foreign
-from tests.integration.wire import ENV, Wire, make_wire
+from tests.integration.wire import ENV, Wire, ip, make_wire
 from tests.support import ROOT, SMALL, Done, environment, need
 
 WEB, DB, NEW, OTHER = "00:14:4f:12:34:50", "00:14:4f:12:34:60", "00:14:4f:12:34:99", "00:14:4f:12:34:98"
@@ -93,9 +93,12 @@ def command(wire: Wire, site: Path, state: Path, *options: str) -> list[str]:
 
 @contextmanager
 def serving(wire: Wire, base: Path, mode: str = "full") -> Iterator[Server]:
+    """On the site and state in ``base``, which are made if they are not there."""
     need("dnsmasq")
-    site, state = shutil.copytree(SMALL, base / "site"), base / "state"
-    state.mkdir()
+    site, state = base / "site", base / "state"
+    if not site.exists():
+        shutil.copytree(SMALL, site)
+    state.mkdir(exist_ok=True)
     argv = command(wire, site, state, "--dnsmasq", mode)
     with (state / "log").open("w") as log:
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=log, text=True, env=environment(), cwd=ROOT)
@@ -215,9 +218,35 @@ def test_its_files_are_the_servers_and_its_rights_are_three(server: Server) -> N
     assert server.address(WEB) == "10.2.0.21"
     where = server.state / "dnsmasq"
     modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (where, *where.iterdir())}
-    assert modes == {"dnsmasq": "0o700", "dnsmasq.conf": "0o600", "hosts": "0o600", "leases": "0o644"}  # its umask is its own
+    assert modes == {
+        "dnsmasq": "0o700",
+        "dnsmasq.conf": "0o600",
+        "hosts": "0o600",
+        "leases": "0o644",
+    }  # its umask is its own
     status = Path(f"/proc/{server.pid()}/status").read_text()
     assert f"CapEff:\t{1 << 10 | 1 << 12 | 1 << 13:016x}\n" in status and "NoNewPrivs:\t1\n" in status
+
+
+def test_a_lease_behind_a_relay_is_released_too(tmp_path: Path) -> None:
+    """Left over from before a restart, of a network that this machine is not on."""
+    where = tmp_path / "state" / "dnsmasq"
+    where.mkdir(parents=True, mode=0o700)
+    left, kept = (f"{int(time.time()) + 9999} {mac} 10.5.0.{at} * 01:{mac}" for mac, at in ((OTHER, 21), (WEB, 99)))
+    (where / "leases").write_text(f"{left}\n{kept}\n")
+    far = "  den-far: {site: den, subnet: 10.5.0.0/24, range: 10.5.0.90-10.5.0.99, server: http://10.2.0.5}\n"
+    network, host = "networks:\n", f"web09.prod.den.example.com: {{nics: {{lan: {{mac: {NEW}, network: den-far,"
+    site = shutil.copytree(SMALL, tmp_path / "site")
+    (site / "site.yaml").write_text((site / "site.yaml").read_text().replace(network, network + far))
+    (site / "hosts" / "far.yaml").write_text(f"{host} address: 10.5.0.21}}}}}}\n")
+    with make_wire(tmp_path) as wire:
+        ip("route", "add", "default", "via", "10.2.0.1", netns=wire.server)
+        with serving(wire, tmp_path) as server:
+            end = time.monotonic() + 30
+            while left in (where / "leases").read_text():
+                assert time.monotonic() < end, server.log
+                time.sleep(0.1)
+            assert kept in (where / "leases").read_text()
 
 
 def test_a_proxy_that_is_served_follows_too(tmp_path: Path) -> None:
