@@ -33,9 +33,14 @@ def bootforge(served: Bootforge) -> Bootforge:
 @pytest.fixture
 def served(lab: vm.Lab, monkeypatch: pytest.MonkeyPatch) -> Bootforge:
     """HTTP and TFTP by Bootforge, and an install tree."""
+    return start(lab, monkeypatch)
+
+
+def start(lab: vm.Lab, monkeypatch: pytest.MonkeyPatch, *options: str) -> Bootforge:
+    """``serve`` with options, and an install tree."""
     monkeypatch.setenv("BOOTFORGE_SITE", str(SITE))
     monkeypatch.setenv("BOOTFORGE_STORE", f"sqlite:///{lab.directory}/store.db")
     monkeypatch.setenv("BOOTFORGE_ROOT_HASH", ROOT_HASH)
-    product = Bootforge(lab)
+    product = Bootforge(lab, *options)
     lab.media()
     return product

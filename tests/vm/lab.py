@@ -18,6 +18,7 @@ QEMU emulates in software, for /dev/kvm is rare where this runs: a machine costs
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 import shutil
@@ -193,19 +194,38 @@ class Lab:
         process.wait_for(r"DHCP, (IP range|proxy)", 20)
         return process
 
+    def kea(self, configuration: str) -> Process:
+        """DHCP by Kea; adds only where its leases go, and a router for iPXE, which waits 13 s for one."""
+        loaded = json.loads(configuration)
+        loaded["Dhcp4"]["lease-database"] = {"type": "memfile", "persist": False}
+        path = self.directory / "kea.json"
+        path.write_text(json.dumps(loaded))
+        router = ("dnsmasq", "--no-daemon", "--port=0", "--conf-file=/dev/null", "--enable-ra")
+        self.start("router", *router, "--dhcp-range=fd77::,ra-only,64,1h").wait_for("router advertisement", 20)
+        places = (f"KEA_PIDFILE_DIR={self.directory}", f"KEA_LOCKFILE_DIR={self.directory}")
+        process = self.start("kea", "env", *places, "kea-dhcp4", "-c", path)
+        process.wait_for("DHCP4_STARTED", 20)
+        return process
+
     def foreign_dhcp(self) -> Process:
         """The DHCP server that was there before: on a machine of its own (10.77.0.2), it gives addresses and knows
-        nothing of booting."""
+        nothing of booting. It is the router that iPXE waits 13 s for, too."""
         other = f"{self.namespace}-dhcp"
         subprocess.run(["ip", "netns", "add", other], check=True)
         self.others.append(other)
         self.ip(f"link add dhcp type veth peer name eth0 netns {other}")
         self.ip("link set dhcp master br0 up")
-        for command in ("address add 10.77.0.2/24 dev eth0", "link set eth0 up", "link set lo up"):
+        for command in (
+            "address add 10.77.0.2/24 dev eth0",
+            "address add fd77::2/64 dev eth0 nodad",
+            "link set eth0 up",
+            "link set lo up",
+        ):
             subprocess.run(["ip", "-n", other, *command.split()], check=True)
         dnsmasq = ("dnsmasq", "--no-daemon", "--port=0", "--no-ping", "--conf-file=/dev/null", "--log-dhcp")
         leases = (f"--dhcp-leasefile={self.directory}/foreign-leases", "--dhcp-range=10.77.0.50,10.77.0.99,1h")
-        argv = ["ip", "netns", "exec", other, "setpriv", "--pdeathsig", "KILL", *dnsmasq, *leases]
+        router = ("--enable-ra", "--dhcp-range=fd77::,ra-only,64,1h")
+        argv = ["ip", "netns", "exec", other, "setpriv", "--pdeathsig", "KILL", *dnsmasq, *leases, *router]
         process = Process("foreign-dhcp", argv, self.directory / "foreign-dhcp.log")
         self.processes.append(process)
         process.wait_for(r"DHCP, IP range", 20)

@@ -27,9 +27,10 @@ ROOT_HASH = "$6$bootforge.lab$" + "x" * 86
 class Bootforge:
     """The product in a lab, with a store of its own; verbs find site and store in the environment."""
 
-    def __init__(self, lab: vm.Lab) -> None:
+    def __init__(self, lab: vm.Lab, *more: str) -> None:
+        """``more``: options of ``serve``."""
         self.lab = lab
-        options = ("--bind", vm.SERVER, "--http-port", "80", "--tftp-port", "69")
+        options = (*more, "--bind", vm.SERVER, "--http-port", "80", "--tftp-port", "69")
         self.server = lab.start("serve", *BOOTFORGE, "serve", *options)
         self.server.wait_for(r"^tftp://\S+", 15 * vm.PATIENCE)
 

@@ -1,10 +1,11 @@
-"""Beside the DHCP server that was there before: dnsmasq as proxyDHCP, with the file that we print, BIOS and UEFI."""
+"""Beside the DHCP server that was there before: ``serve --dnsmasq proxy``, as the README has it, BIOS and UEFI."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.vm import lab as vm
+from tests.vm.conftest import start
 from tests.vm.media import MARKER
 from tests.vm.product import Bootforge, kickstart_digest
 
@@ -14,10 +15,11 @@ HOST, MAC = "web01.prod.lab.example.com", "52:54:00:00:00:01"
 
 
 @pytest.fixture
-def beside(served: Bootforge) -> Bootforge:
-    served.foreign = served.lab.foreign_dhcp()  # type: ignore[attr-defined]
-    served.lab.dnsmasq(served("dhcp", "dnsmasq", "--mode", "proxy"))
-    return served
+def beside(lab: vm.Lab, monkeypatch: pytest.MonkeyPatch) -> Bootforge:
+    foreign = lab.foreign_dhcp()
+    beside = start(lab, monkeypatch, "--dnsmasq", "proxy")
+    beside.foreign = foreign  # type: ignore[attr-defined]
+    return beside
 
 
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])
