@@ -14,7 +14,7 @@ pytestmark = pytest.mark.vm
 MAC = "52:54:00:00:00:99"
 
 
-@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+@pytest.mark.parametrize("firmware", [pytest.param("bios", marks=pytest.mark.slow), "uefi"])
 def test_a_machine_finds_its_way_to_the_boot_script(served: Bootforge, firmware: str) -> None:
     """An unknown one, so that asking leaves an event. UEFI goes by way of a boot program; QEMU's BIOS has iPXE."""
     need("kea-dhcp4")
