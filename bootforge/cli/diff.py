@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 import tarfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -58,15 +57,15 @@ def diff(rev1: str, rev2: str | None, site: Path, stat: bool, as_json: bool) -> 
 def _at(site: Path, rev: str) -> Generation:
     """The site at a revision. Raises UsageError, NotFound, SiteError, whose places then begin with the revision."""
     from bootforge.generation import build_generation
+    from bootforge.site.files import run_git
 
     if rev.startswith("-"):
         raise UsageError(f"{rev!r} is not a revision", "name a commit, branch or tag")
-    git = ["git", "-C", str(site)]
     try:
-        inside = subprocess.run([*git, "rev-parse", "--is-inside-work-tree"], capture_output=True, timeout=30)
+        inside = run_git(site, "rev-parse", "--is-inside-work-tree")
         if inside.returncode:
             raise UsageError(f"{site} is not in a git repository", "diff compares revisions: 'git init', and commit")
-        archive = subprocess.run([*git, "archive", "--format=tar", rev, "--", "."], capture_output=True, timeout=120)
+        archive = run_git(site, "archive", "--format=tar", rev, "--", ".", seconds=120)
     except OSError as error:
         raise UsageError(f"git cannot be run: {error.strerror}", "diff reads revisions with it") from None
     if archive.returncode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
@@ -18,6 +19,7 @@ _ANYTHING = ("files", "keys", "templates")
 PLACES = ("roles", "hosts", "profiles", "layouts", "hardware")
 """Directories of YAML files."""
 
+_ENVIRONMENT = ("PATH", "HOME", "XDG_CONFIG_HOME", "LANG", "LC_ALL", "TMPDIR")
 _MAX_FILE = 4 * 1024 * 1024
 
 
@@ -69,15 +71,21 @@ def revision(root: FilePath, files: Mapping[str, bytes]) -> str:
     return "tree-" + total.hexdigest()[:12]
 
 
+def run_git(root: FilePath, *args: str, seconds: int = 30) -> subprocess.CompletedProcess[bytes]:
+    """git(1) in a directory. Of the environment it gets what it reads itself: secrets may be in the rest. Raises
+    OSError when there is no git, and subprocess.TimeoutExpired."""
+    known = {name: value for name, value in os.environ.items() if name in _ENVIRONMENT or name.startswith("GIT_")}
+    return subprocess.run(["git", "-C", str(root), *args], capture_output=True, timeout=seconds, env=known)
+
+
 def _commit(root: FilePath) -> str:
     """The commit of a clean git checkout that holds the site, else ''."""
     try:
-        git = ["git", "-C", str(root)]
-        status = subprocess.run([*git, "status", "--porcelain", "--", "."], capture_output=True, timeout=30)
+        status = run_git(root, "status", "--porcelain", "--", ".")
         if status.returncode or status.stdout.strip():
             return ""
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, timeout=30, text=True)
-        return head.stdout.strip()[:12] if head.returncode == 0 else ""
+        head = run_git(root, "rev-parse", "HEAD")
+        return head.stdout.decode().strip()[:12] if head.returncode == 0 else ""
     except (OSError, subprocess.SubprocessError):
         return ""
 
