@@ -12,18 +12,16 @@ import select
 import shutil
 import tempfile
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 from bootforge.errors import BootforgeError, SiteError
 from bootforge.generation import Generation, build_generation
 from bootforge.seal import Vault
+from bootforge.serve.source import Source
 
 log = logging.getLogger(__name__)
 
 _POLL = 1.0
-
-Signature = tuple[tuple[str, int, int, int], ...]
 
 
 class Served:
@@ -37,14 +35,14 @@ class Served:
 class Keeper:
     """Keeps the newest good generation of a site. ``current`` may be read by any thread."""
 
-    def __init__(self, root: Path, state: Path) -> None:
+    def __init__(self, source: Source, state: Path) -> None:
         """Builds the first generation: the site, or what was last good of it, kept as ``last-good`` in the directory
         ``state``: the only name that is ever replaced. Raises UsageError, SiteError when neither can be had."""
-        self.root = root
+        self.source = source
         self.last_good = state / "last-good"
-        self.signature = signature(root)
+        self.signature = source.signature()
         try:
-            self.current = Served(build_generation(root))
+            self.current = Served(source.build())
             self._keep_copy()
         except Exception as error:
             if not self.last_good.is_dir():
@@ -55,7 +53,7 @@ class Keeper:
     def reload(self) -> bool:
         """Builds a generation from the site as it is now; whether it is served. A broken one is only logged."""
         try:
-            generation = build_generation(self.root)
+            generation = self.source.build()
         except Exception as error:
             _log_broken(error)
             return False
@@ -65,7 +63,7 @@ class Keeper:
         return True
 
     def watch(self, wake: int) -> threading.Thread:
-        """Starts the thread that reloads when the site's files change, or when a byte arrives at ``wake``."""
+        """Starts the thread that reloads when the site changes, or when a byte arrives at ``wake``."""
         thread = threading.Thread(target=self._watch, args=(wake,), daemon=True, name="keeper")
         thread.start()
         return thread
@@ -74,7 +72,7 @@ class Keeper:
         seen = self.signature
         while True:
             woken = bool(select.select([wake], [], [], _POLL)[0]) and bool(os.read(wake, 4096))
-            now = signature(self.root)
+            now = self.source.signature()
             # A site that is still being written is left alone until two looks in a row agree.
             if woken or (now == seen and now != self.signature):
                 self.signature = now
@@ -100,20 +98,6 @@ class Keeper:
             log.warning("the last good site cannot be kept in %s: %s", self.last_good, error.strerror)
         if unused and unused.name.startswith("last-good-"):
             shutil.rmtree(unused, ignore_errors=True)
-
-
-def signature(root: Path) -> Signature:
-    """What tells whether a site changed: every file's path, time, size and inode. What vanishes meanwhile is left
-    out."""
-    found = []
-    for directory, directories, files in os.walk(root):
-        directories[:] = [name for name in directories if not name.startswith(".")]
-        for name in directories + [name for name in files if not name.startswith(".")]:
-            path = os.path.join(directory, name)
-            with suppress(OSError):
-                status = os.stat(path)
-                found.append((path, status.st_mtime_ns, status.st_size, status.st_ino))
-    return tuple(sorted(found))
 
 
 def _log_broken(error: Exception) -> None:

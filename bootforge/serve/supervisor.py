@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from bootforge.errors import Exit, UsageError
-from bootforge.generation import build_generation
 from bootforge.serve import tftp, tftp_wire
 from bootforge.serve.loaders import find_loader, missing_loaders
+from bootforge.serve.source import Source
 from bootforge.state import default_media, server_key, state_dir
 from bootforge.store import open_store
 
@@ -39,7 +39,7 @@ _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 class Options:
     """What ``serve`` was asked for; port 0 picks a free one."""
 
-    site: Path
+    source: Source
     store: str
     bind: str
     http_port: int
@@ -104,7 +104,7 @@ def serve(options: Options, announce: Callable[[str], None]) -> int:
     state = state_dir(options.store)
     open_store(options.store).close()
     server_key(options.store)
-    revision = build_generation(options.site).site.revision
+    revision = options.source.build().site.revision
     http, udp = _bind(options)
     wake_read, wake_write = os.pipe()
     for name in missing_loaders():
@@ -256,7 +256,7 @@ def _run_http(
                     self.cfg.set(key, value)
 
         def load(self) -> Any:
-            keeper = Keeper(options.site, state)
+            keeper = Keeper(options.source, state)
             keeper.watch(wake)
             server = Server(keeper, open_store(options.store), server_key(options.store))
             return create_app(server, options.nginx)

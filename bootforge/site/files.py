@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
 
 from bootforge.errors import Problem, did_you_mean
 from bootforge.model import Origin
+from bootforge.site.git import clean_commit
 
 _TOP = ("site.yaml", "rules.yaml", "repos.yaml", "arrays.yaml", "lock.yaml")
 _YAML = (".yaml", ".yml")
@@ -19,7 +18,6 @@ _ANYTHING = ("files", "keys", "templates")
 PLACES = ("roles", "hosts", "profiles", "layouts", "hardware")
 """Directories of YAML files."""
 
-_ENVIRONMENT = ("PATH", "HOME", "XDG_CONFIG_HOME", "LANG", "LC_ALL", "TMPDIR")
 _MAX_FILE = 4 * 1024 * 1024
 
 
@@ -63,31 +61,12 @@ def read_files(root: FilePath, problems: list[Problem]) -> dict[str, bytes]:
 
 def revision(root: FilePath, files: Mapping[str, bytes]) -> str:
     """The commit of a clean git checkout, else a digest of the files."""
-    if commit := _commit(root):
+    if commit := clean_commit(root):
         return commit
     total = hashlib.sha256()
     for name, content in sorted(files.items()):
         total.update(f"{name}\0{len(content)}\0".encode() + content)
     return "tree-" + total.hexdigest()[:12]
-
-
-def run_git(root: FilePath, *args: str, seconds: int = 30) -> subprocess.CompletedProcess[bytes]:
-    """git(1) in a directory. Of the environment it gets what it reads itself: secrets may be in the rest. Raises
-    OSError when there is no git, and subprocess.TimeoutExpired."""
-    known = {name: value for name, value in os.environ.items() if name in _ENVIRONMENT or name.startswith("GIT_")}
-    return subprocess.run(["git", "-C", str(root), *args], capture_output=True, timeout=seconds, env=known)
-
-
-def _commit(root: FilePath) -> str:
-    """The commit of a clean git checkout that holds the site, else ''."""
-    try:
-        status = run_git(root, "status", "--porcelain", "--", ".")
-        if status.returncode or status.stdout.strip():
-            return ""
-        head = run_git(root, "rev-parse", "HEAD")
-        return head.stdout.decode().strip()[:12] if head.returncode == 0 else ""
-    except (OSError, subprocess.SubprocessError):
-        return ""
 
 
 def stray_files(files: Iterable[str]) -> Iterator[Problem]:
