@@ -18,6 +18,7 @@ from bootforge.errors import BootforgeError, SiteError
 from bootforge.generation import Generation, build_generation
 from bootforge.seal import Vault
 from bootforge.serve.source import Source
+from bootforge.site.files import write_files
 
 log = logging.getLogger(__name__)
 
@@ -85,10 +86,7 @@ class Keeper:
         place, unused = self.last_good.parent, None
         try:
             new = unused = Path(tempfile.mkdtemp(prefix="last-good-", dir=place))
-            for name, content in self.current.generation.site.files.items():
-                path = new / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
+            write_files(new, self.current.generation.site.files)
             old = place / os.readlink(self.last_good).rpartition("/")[2] if self.last_good.is_symlink() else None
             link = new.with_name(new.name + ".link")
             link.symlink_to(new.name)

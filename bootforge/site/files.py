@@ -59,6 +59,14 @@ def read_files(root: FilePath, problems: list[Problem]) -> dict[str, bytes]:
     return files
 
 
+def write_files(root: FilePath, files: Mapping[str, bytes]) -> None:
+    """The files of a site, as they were read, below a directory. Raises OSError."""
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
 def revision(root: FilePath, files: Mapping[str, bytes]) -> str:
     """The commit of a clean git checkout, else a digest of the files."""
     if commit := clean_commit(root):
