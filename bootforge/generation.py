@@ -97,23 +97,23 @@ class Generation:
         return Problem(resolved.merged.origin(path, resolved.origin), code, message, hint, host)
 
 
-def build_generation(root: FilePath | str) -> Generation:
-    """Loads, resolves and plans a whole site. Raises UsageError, or SiteError with everything that is wrong
-    with the site, each problem once however many hosts have it.
+def build_generation(root: FilePath | str, revision: str = "") -> Generation:
+    """Loads, resolves and plans a whole site, of that revision if it is known. Raises UsageError, or SiteError with
+    everything that is wrong with the site, each problem once however many hosts have it.
 
     The garbage collector pauses meanwhile: a site is a great many small objects that all stay, and looking through
     them again and again costs more than making them."""
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _build(root)
+        return _build(root, revision)
     finally:
         if collecting:
             gc.enable()
 
 
-def _build(root: FilePath | str) -> Generation:
-    site, problems = read_site(root)
+def _build(root: FilePath | str, revision: str) -> Generation:
+    site, problems = read_site(root, revision)
     resolver = Resolver(site)
     hosts: dict[str, ResolvedHost] = {}
     failed: dict[str, Iterable[Problem]] = {}

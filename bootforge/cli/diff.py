@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import subprocess
-import tarfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
 
 from bootforge.cli import options
 from bootforge.cli.output import busy, print_json
-from bootforge.errors import Exit, NotFound, SiteError, UsageError
+from bootforge.errors import Exit, SiteError
 
 if TYPE_CHECKING:
     from bootforge.compare import Comparison
@@ -58,22 +54,9 @@ def diff(rev1: str, rev2: str | None, site: Path, stat: bool, as_json: bool) -> 
 def _at(site: Path, rev: str) -> Generation:
     """The site at a revision. Raises UsageError, NotFound, SiteError, whose places then begin with the revision."""
     from bootforge.generation import build_generation
+    from bootforge.site.git import checked_out, commit_of
 
-    if rev.startswith("-"):
-        raise UsageError(f"{rev!r} is not a revision", "name a commit, branch or tag")
-    git = ["git", "-C", str(site)]
-    try:
-        inside = subprocess.run([*git, "rev-parse", "--is-inside-work-tree"], capture_output=True, timeout=30)
-        if inside.returncode:
-            raise UsageError(f"{site} is not in a git repository", "diff compares revisions: 'git init', and commit")
-        archive = subprocess.run([*git, "archive", "--format=tar", rev, "--", "."], capture_output=True, timeout=120)
-    except OSError as error:
-        raise UsageError(f"git cannot be run: {error.strerror}", "diff reads revisions with it") from None
-    if archive.returncode:
-        raise NotFound(f"no site at revision {rev!r}", " ".join(archive.stderr.decode("utf-8", "replace").split()))
-    with TemporaryDirectory(prefix="bootforge-diff-") as directory:
-        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-            tar.extractall(directory, filter="data")
+    with checked_out(site, commit_of(site, rev)) as directory:
         try:
             return build_generation(directory)
         except SiteError as error:

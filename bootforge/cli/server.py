@@ -52,6 +52,13 @@ class Address(click.ParamType[str]):
 
 @click.command()
 @options.site
+@click.option(
+    "--rev",
+    default="worktree",
+    show_default=True,
+    metavar="REV",
+    help="A branch of the site's repository: what it is committed to is served, and followed.",
+)
 @click.option("--bind", default="0.0.0.0", show_default=True, metavar="ADDRESS", help="Address to listen on.")
 @click.option("--http-port", type=click.IntRange(0, 65535), default=80, show_default=True, help="0 picks a free one.")
 @click.option("--tftp-port", type=click.IntRange(0, 65535), default=69, show_default=True, help="0 picks a free one.")
@@ -73,6 +80,7 @@ class Address(click.ParamType[str]):
 @options.verbose
 def serve(
     site: Path,
+    rev: str,
     bind: str,
     http_port: int,
     tftp_port: int,
@@ -84,15 +92,19 @@ def serve(
 ) -> int:
     """Run the boot server for a site, in the foreground.
 
-    Prints the URLs that it serves. A change of the site, or SIGHUP, reloads it; a broken site never replaces the
-    last good one. SIGTERM ends it after transfers in flight.
+    Prints the URLs that it serves. The directory is served as it is, or with --rev the commit of a branch: nobody's
+    half-saved file. A change of the site, or SIGHUP, reloads it; a broken site never replaces the last good one.
+    SIGTERM ends it after transfers in flight.
     """
+    from bootforge.serve.source import Source
     from bootforge.serve.supervisor import Options, serve
     from bootforge.state import default_store
 
     logging.getLogger("bootforge").setLevel(logging.INFO)
     url = store or default_store()
-    return serve(Options(site, url, bind, http_port, tftp_port, tftp_single_port, media, nginx, dnsmasq), click.echo)
+    source = Source(site, None if rev == "worktree" else rev)
+    asked = Options(source, url, bind, http_port, tftp_port, tftp_single_port, media, nginx, dnsmasq)
+    return serve(asked, click.echo)
 
 
 @click.command()

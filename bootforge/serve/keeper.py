@@ -13,18 +13,17 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from bootforge.errors import BootforgeError, SiteError
 from bootforge.generation import Generation, build_generation
 from bootforge.seal import Vault
+from bootforge.serve.source import Source
+from bootforge.site.files import write_files
 
 log = logging.getLogger(__name__)
 
 _POLL = 1.0
-
-Signature = tuple[tuple[str, int, int, int], ...]
 
 
 class Served:
@@ -38,16 +37,16 @@ class Served:
 class Keeper:
     """Keeps the newest good generation of a site. ``current`` may be read by any thread."""
 
-    def __init__(self, root: Path, state: Path, follow: Callable[[Generation], None] | None = None) -> None:
+    def __init__(self, source: Source, state: Path, follow: Callable[[Generation], None] | None = None) -> None:
         """Builds the first generation: the site, or what was last good of it, kept as ``last-good`` in the directory
         ``state``: the only name that is ever replaced. ``follow`` is called with every generation once it is served.
         Raises UsageError, SiteError when neither can be had."""
-        self.root = root
+        self.source = source
         self._follow = follow
         self.last_good = state / "last-good"
-        self.signature = signature(root)
+        self.signature = source.signature()
         try:
-            self.current = Served(build_generation(root))
+            self.current = Served(source.build())
             self._keep_copy()
         except Exception as error:
             if not self.last_good.is_dir():
@@ -59,7 +58,7 @@ class Keeper:
     def reload(self) -> bool:
         """Builds a generation from the site as it is now; whether it is served. A broken one is only logged."""
         try:
-            generation = build_generation(self.root)
+            generation = self.source.build()
         except Exception as error:
             _log_broken(error)
             return False
@@ -70,7 +69,7 @@ class Keeper:
         return True
 
     def watch(self, wake: int) -> threading.Thread:
-        """Starts the thread that reloads when the site's files change, or when a byte arrives at ``wake``."""
+        """Starts the thread that reloads when the site changes, or when a byte arrives at ``wake``."""
         thread = threading.Thread(target=self._watch, args=(wake,), daemon=True, name="keeper")
         thread.start()
         return thread
@@ -79,7 +78,7 @@ class Keeper:
         seen = self.signature
         while True:
             woken = bool(select.select([wake], [], [], _POLL)[0]) and bool(os.read(wake, 4096))
-            now = signature(self.root)
+            now = self.source.signature()
             # A site that is still being written is left alone until two looks in a row agree.
             if woken or (now == seen and now != self.signature):
                 self.signature = now
@@ -99,10 +98,7 @@ class Keeper:
         place, unused = self.last_good.parent, None
         try:
             new = unused = Path(tempfile.mkdtemp(prefix="last-good-", dir=place))
-            for name, content in self.current.generation.site.files.items():
-                path = new / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
+            write_files(new, self.current.generation.site.files)
             old = place / os.readlink(self.last_good).rpartition("/")[2] if self.last_good.is_symlink() else None
             link = new.with_name(new.name + ".link")
             link.symlink_to(new.name)
@@ -112,20 +108,6 @@ class Keeper:
             log.warning("the last good site cannot be kept in %s: %s", self.last_good, error.strerror)
         if unused and unused.name.startswith("last-good-"):
             shutil.rmtree(unused, ignore_errors=True)
-
-
-def signature(root: Path) -> Signature:
-    """What tells whether a site changed: every file's path, time, size and inode. What vanishes meanwhile is left
-    out."""
-    found = []
-    for directory, directories, files in os.walk(root):
-        directories[:] = [name for name in directories if not name.startswith(".")]
-        for name in directories + [name for name in files if not name.startswith(".")]:
-            path = os.path.join(directory, name)
-            with suppress(OSError):
-                status = os.stat(path)
-                found.append((path, status.st_mtime_ns, status.st_size, status.st_ino))
-    return tuple(sorted(found))
 
 
 def _log_broken(error: Exception) -> None:

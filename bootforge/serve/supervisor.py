@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from bootforge.errors import Exit, UsageError
-from bootforge.generation import Generation, build_generation
+from bootforge.generation import Generation
 from bootforge.render.dhcp import Mode
 from bootforge.serve import dnsmasq, tftp, tftp_wire
 from bootforge.serve.loaders import find_loader, missing_loaders
+from bootforge.serve.source import Source
 from bootforge.state import default_media, server_key, state_dir
 from bootforge.store import open_store
 
@@ -40,7 +41,7 @@ _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 class Options:
     """What ``serve`` was asked for; port 0 picks a free one."""
 
-    site: Path
+    source: Source
     store: str
     bind: str
     http_port: int
@@ -106,7 +107,7 @@ def serve(options: Options, announce: Callable[[str], None]) -> int:
     state = state_dir(options.store)
     open_store(options.store).close()
     server_key(options.store)
-    generation = build_generation(options.site)
+    generation = options.source.build()
     revision = generation.site.revision
     if options.dnsmasq:
         dnsmasq.prepare(generation, options.dnsmasq, dnsmasq.directory(state))
@@ -274,7 +275,7 @@ def _run_http(
                     self.cfg.set(key, value)
 
         def load(self) -> Any:
-            keeper = Keeper(options.site, state, follow)
+            keeper = Keeper(options.source, state, follow)
             keeper.watch(wake)
             server = Server(keeper, open_store(options.store), server_key(options.store))
             return create_app(server, options.nginx)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
 
 from bootforge.errors import Problem, did_you_mean
 from bootforge.model import Origin
+from bootforge.site.git import clean_commit
 
 _TOP = ("site.yaml", "rules.yaml", "repos.yaml", "arrays.yaml", "lock.yaml")
 _YAML = (".yaml", ".yml")
@@ -59,27 +59,22 @@ def read_files(root: FilePath, problems: list[Problem]) -> dict[str, bytes]:
     return files
 
 
+def write_files(root: FilePath, files: Mapping[str, bytes]) -> None:
+    """The files of a site, as they were read, below a directory. Raises OSError."""
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
 def revision(root: FilePath, files: Mapping[str, bytes]) -> str:
     """The commit of a clean git checkout, else a digest of the files."""
-    if commit := _commit(root):
+    if commit := clean_commit(root):
         return commit
     total = hashlib.sha256()
     for name, content in sorted(files.items()):
         total.update(f"{name}\0{len(content)}\0".encode() + content)
     return "tree-" + total.hexdigest()[:12]
-
-
-def _commit(root: FilePath) -> str:
-    """The commit of a clean git checkout that holds the site, else ''."""
-    try:
-        git = ["git", "-C", str(root)]
-        status = subprocess.run([*git, "status", "--porcelain", "--", "."], capture_output=True, timeout=30)
-        if status.returncode or status.stdout.strip():
-            return ""
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, timeout=30, text=True)
-        return head.stdout.strip()[:12] if head.returncode == 0 else ""
-    except (OSError, subprocess.SubprocessError):
-        return ""
 
 
 def stray_files(files: Iterable[str]) -> Iterator[Problem]:

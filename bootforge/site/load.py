@@ -125,19 +125,21 @@ def load_site(root: FilePath | str) -> Site:
     return site
 
 
-def read_site(root: FilePath | str) -> tuple[Site, list[Problem]]:
+def read_site(root: FilePath | str, known: str = "") -> tuple[Site, list[Problem]]:
     """The site as far as it can be read, and everything that is wrong with it, for one complete report; but for the
-    values of hosts, which :func:`bootforge.site.hosts.host_problems` tells and resolving them finds as well."""
+    values of hosts, which :func:`bootforge.site.hosts.host_problems` tells and resolving them finds as well.
+    ``known``: the revision, if the directory cannot tell."""
     root = FilePath(root)
     if not (root / "site.yaml").is_file():
         raise UsageError(f"{root} is not a site: it has no site.yaml", f"'bootforge init {root}' writes one")
-    loader = _Loader(root)
+    loader = _Loader(root, known)
     return loader.load(), loader.problems
 
 
 class _Loader:
-    def __init__(self, root: FilePath) -> None:
+    def __init__(self, root: FilePath, known: str) -> None:
         self.root = root
+        self.revision = known
         self.problems: list[Problem] = []
         self.files = read_files(root, self.problems)
 
@@ -187,7 +189,7 @@ class _Loader:
         arrays, array_origins = read_arrays(self.tree("arrays.yaml"), self.problems)
         site = Site(
             root=self.root,
-            revision=revision(self.root, self.files),
+            revision=self.revision or revision(self.root, self.files),
             environments=environments,
             patterns=patterns,
             networks=networks,

@@ -144,11 +144,15 @@ def prune(connection: sa.Connection) -> None:
             connection.execute(sa.delete(event).where(of_source, event.c.id <= newest_surplus))
 
 
-def read(connection: sa.Connection, host: str | None, after: int | None, limit: int) -> list[EventRow]:
+def read(
+    connection: sa.Connection, host: str | None, kind: str | None, after: int | None, limit: int
+) -> list[EventRow]:
     """Events by id: the first ``limit`` after an id, or the last ``limit`` when ``after`` is None."""
     rows = sa.select(event).limit(limit)
     if host is not None:
         rows = rows.where(event.c.host == clean(host, event.c.host))
+    if kind is not None:
+        rows = rows.where(event.c.kind == kind)
     if after is None:
         found = connection.execute(rows.order_by(event.c.id.desc())).all()[::-1]
     else:

@@ -234,11 +234,13 @@ class Store:
         news = News(kind, host, mac, address, detail, "own" if own else "stranger", coalesce)
         self._write(lambda connection, now: events.add(connection, now, news))
 
-    def events(self, host: str | None = None, after: int | None = None, limit: int = 1000) -> list[EventRow]:
+    def events(
+        self, host: str | None = None, after: int | None = None, limit: int = 1000, kind: str | None = None
+    ) -> list[EventRow]:
         """Events by rising id: the newest ``limit`` of them, or those that follow the id ``after``. An event
         that is counted up keeps its id."""
         with self._database.read() as connection:
-            return events.read(connection, host, after, limit)
+            return events.read(connection, host, kind, after, limit)
 
     def logs(self, host: str, name: str | None = None) -> list[LogRow]:
         """The texts that were sent for a host, reports and logs, oldest first."""

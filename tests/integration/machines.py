@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -282,17 +282,24 @@ def places(at: Path, *but: str) -> list[str]:
     return sorted(set(found) - {*but})
 
 
+def _content(process: int, name: str) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{process}/{name}").read_bytes()
+    return b""
+
+
 def leaking_processes(but: int) -> set[str]:
-    """Processes that have the token among their arguments or in their environment."""
+    """Processes that have the token among their arguments or in their environment, but for that one, which was given
+    it, and what it forked and will be another program in a moment."""
     found = set()
+    given = _content(but, "cmdline")
     for process in Path("/proc").glob("[0-9]*"):
         for what in ("cmdline", "environ"):
-            try:
-                content = (process / what).read_bytes()
-            except OSError:
-                continue
-            if TOKEN.encode() in content and int(process.name) != but:
-                found.add(f"{what} of {(process / 'cmdline').read_text()}")
+            number = int(process.name)
+            if number != but and TOKEN.encode() in _content(number, what):
+                command = _content(number, "cmdline")
+                if command != given and TOKEN.encode() in _content(number, what):  # it is that program now
+                    found.add(f"{what} of {command!r}")
     return found
 
 

@@ -102,9 +102,9 @@ def test_a_site_that_was_broken_is_told_with_its_revision(site: Path) -> None:
 @pytest.mark.parametrize(
     "args,status,words",
     [
-        (["nothing"], 3, "no site at revision 'nothing'"),
+        (["nothing"], 3, "no revision 'nothing'"),
         (["--", "--output=/tmp/x"], 2, "is not a revision"),
-        (["HEAD:/etc"], 3, "no site at revision"),
+        (["HEAD:/etc"], 3, "no revision"),
     ],
 )
 def test_a_revision_that_is_none(site: Path, args: list[str], status: int, words: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from bootforge.serve.keeper import signature
+from bootforge.serve.source import Source
 from tests.integration.edge import (
     SITE,
     alive,
@@ -250,7 +250,7 @@ def test_a_site_that_is_being_written_does_not_stop_the_watch(root: Path) -> Non
     try:
         end = time.monotonic() + 1
         while time.monotonic() < end:
-            assert len(signature(site)) >= 5
+            assert len(Source(site).signature()) >= 5
     finally:
         ends.set()
         thread.join()

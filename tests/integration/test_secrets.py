@@ -223,7 +223,7 @@ def runs(root: Path, url: str = "") -> dict[str, list[list[str]]]:
         "serve": [
             ["--site", str(root / "site"), "--store", "sqlite:////proc/no/store.db"]
             + ["--bind", "127.0.0.1", "--http-port", "0", "--tftp-port", "0", "--tftp-single-port"]
-            + ["--media", str(tree), "--nginx", "127.0.0.3"]
+            + ["--media", str(tree), "--nginx", "127.0.0.3", "--rev", "HEAD"]
         ],
         "arm": [[name(1)], ["web*", "--ttl", "1h", "--why", "a test", "--wipe", "system"]],
         "status": [[], *each],
@@ -235,6 +235,11 @@ def runs(root: Path, url: str = "") -> dict[str, list[list[str]]]:
             [name(1), "nothing"],
             [name(1), "stamp"],
             [name(1), "--runs"],
+        ],
+        "discovered": [[]],
+        "adopt": [
+            ["02:00:00:00:99:01", "--as", "web99.prod.example.com", "--nic", "lan", "--address", "127.0.9.99"]
+            + ["--mac", "san=02:00:00:00:99:02"]
         ],
         "run": [
             ["web*", "--take-over", "--apply-network", "--batch", "50%", "--max-fail", "100%"],

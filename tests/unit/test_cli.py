@@ -550,7 +550,7 @@ def completed(words: str, shell: str = "bash", **env: str) -> list[str]:
         ("bootforge render d", [DB]),
         ("bootforge events x", []),
         ("bootforge sh", ["show"]),
-        ("bootforge dis", ["disarm"]),
+        ("bootforge disa", ["disarm"]),
         ("bootforge show web01.prod.den.example.com --st", ["--stage"]),
         ("bootforge show --stage p", ["plan"]),
         ("bootforge check --format g", ["github"]),

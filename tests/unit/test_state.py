@@ -11,6 +11,7 @@ import pytest
 
 from bootforge.errors import UsageError
 from bootforge.serve.keeper import Keeper
+from bootforge.serve.source import Source
 from bootforge.state import ServerKey, default_store, server_key, state_dir
 from tests.support import ROOT, SMALL, environment
 
@@ -107,8 +108,8 @@ def test_the_keeper_replaces_nothing_but_its_own_name(tmp_path: Path) -> None:
     """Given anything else than a directory of its own it keeps no copy, and leaves the thing as it is."""
     target = tmp_path / "device"
     target.write_bytes(b"left alone")
-    Keeper(SMALL, target)
+    Keeper(Source(SMALL), target)
     assert target.read_bytes() == b"left alone" and [*tmp_path.iterdir()] == [target]
     (tmp_path / "state").mkdir()
-    Keeper(SMALL, tmp_path / "state")
+    Keeper(Source(SMALL), tmp_path / "state")
     assert (tmp_path / "state/last-good/site.yaml").is_file()

@@ -195,6 +195,11 @@ bf_directory() {
     bf_fail "$1 could not be made"
 } 2>/dev/null
 
+# bf_mount_point PATH: a directory is at PATH; its mode and owner are those of what will be mounted there.
+bf_mount_point() {
+    [ -d "${BF_ROOT-}$1" ] || mkdir -p "${BF_ROOT-}$1" || bf_fail "$1 could not be made"
+} 2>/dev/null
+
 # bf_link PATH TARGET: makes PATH a symbolic link to TARGET, also in place of a file, but never of a directory.
 bf_link() {
     bf_path=${BF_ROOT-}$1

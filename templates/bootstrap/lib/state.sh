@@ -55,6 +55,14 @@ bf_state_drop() {
     done
 } 2>/dev/null
 
+# bf_state_mount NAME, bf_state_unmounted NAME: an empty directory of state, to mount something on for a moment.
+bf_state_mount() {
+    [ -d "$bf_state/$1" ] || (umask 077 && mkdir "$bf_state/$1")
+} 2>/dev/null
+bf_state_unmounted() {
+    rmdir "$bf_state/$1"
+} 2>/dev/null
+
 # bf_state_copy NAME FILE LINE <PATHS: the directory NAME of state becomes copies of the files that PATHS has, one a
 # line, with their directories, and FILE, which says LINE. Whole, or not at all.
 bf_state_copy() {

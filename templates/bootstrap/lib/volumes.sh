@@ -294,13 +294,12 @@ bf_file_system() {
 
 # bf_mounts_at_all: whether bf_at can be mounted, which tells a whole file system from half of one.
 bf_mounts_at_all() {
-    bf_look_at=$bf_state/ok/mount
+    bf_state_mount mount || return 1
     bf_program mount
-    mkdir -p "$bf_look_at" && bf_within 300 "$bf_run" -t "$bf_fs" -o ro "$bf_at" "$bf_look_at" </dev/null >/dev/null 2>&1 ||
-        return 1
+    bf_within 300 "$bf_run" -t "$bf_fs" -o ro "$bf_at" "$bf_state/mount" </dev/null >/dev/null 2>&1 || return 1
     bf_program umount
-    bf_within 300 "$bf_run" "$bf_look_at" </dev/null >/dev/null 2>&1
-    rmdir "$bf_look_at"
+    bf_within 300 "$bf_run" "$bf_state/mount" </dev/null >/dev/null 2>&1
+    bf_state_unmounted mount
 }
 
 # bf_mount_of PATH: whether something is mounted at PATH; sets bf_from to its device.
@@ -327,7 +326,7 @@ bf_mounted() {
     set -f
     [ ! -e "$1" ] || bf_note "$bf_mount is not empty: what is in it will be hidden"
     bf_change "$bf_mount mounted" || return 0
-    mkdir -p "${BF_ROOT-}$bf_mount" || return 1
+    bf_mount_point "$bf_mount" || return 1
     bf_program mount
     bf_hear bf_within 300 "$bf_run" "$bf_mount" </dev/null || bf_failed_to mount || return 1
     if bf_has restorecon; then restorecon "$bf_mount" >/dev/null 2>&1; fi

@@ -582,7 +582,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com f249a9e44c7791e7c57a544f68398cee78f5f91dabb061e8e35cf87e0433e39e 2c4f7d8b63e1b3487390a67edf45ce0454727630db3ac2b4e8241bec58cb0502
+        bf_stamp web10.prod.den.example.com f249a9e44c7791e7c57a544f68398cee78f5f91dabb061e8e35cf87e0433e39e 4d2d7947d8c58a25f46d4df37dbe7716534440d410e70cbf8d18d613733deff5
         bf_end $?
     fi
 }

@@ -571,7 +571,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com 8a0c4419c65f93e65fc7582d250c04142ca9dd7346ac6eb5bf602a9d7f318897 2c4f7d8b63e1b3487390a67edf45ce0454727630db3ac2b4e8241bec58cb0502
+        bf_stamp web05.prod.den.example.com 8a0c4419c65f93e65fc7582d250c04142ca9dd7346ac6eb5bf602a9d7f318897 4d2d7947d8c58a25f46d4df37dbe7716534440d410e70cbf8d18d613733deff5
         bf_end $?
     fi
 }

@@ -620,7 +620,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web07.prod.den.example.com a902005a1e1389129c34cacc864221ce509f6af400c26369b9a9f4a01188aeb2 2c4f7d8b63e1b3487390a67edf45ce0454727630db3ac2b4e8241bec58cb0502
+        bf_stamp web07.prod.den.example.com a902005a1e1389129c34cacc864221ce509f6af400c26369b9a9f4a01188aeb2 4d2d7947d8c58a25f46d4df37dbe7716534440d410e70cbf8d18d613733deff5
         bf_end $?
     fi
 }

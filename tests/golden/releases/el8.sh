@@ -605,7 +605,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web08.prod.den.example.com 48316c1b6d387840316d3681ef24a3dfcd2f4bc1f2ff5f94a3a9b865b352c897 2c4f7d8b63e1b3487390a67edf45ce0454727630db3ac2b4e8241bec58cb0502
+        bf_stamp web08.prod.den.example.com 48316c1b6d387840316d3681ef24a3dfcd2f4bc1f2ff5f94a3a9b865b352c897 4d2d7947d8c58a25f46d4df37dbe7716534440d410e70cbf8d18d613733deff5
         bf_end $?
     fi
 }
