@@ -49,7 +49,7 @@ def split(data: bytes) -> dict[int, bytes]:
 
 
 def parse(data: bytes) -> dict[str, object]:
-    """What an answer says: addresses, the boot file wherever it stands, the kind of message and option 60."""
+    """What an answer says: addresses, the boot file wherever it stands and in its field, the kind and option 60."""
     options = split(data[240:])
     return {
         "kind": options.get(53, b"\0")[0],
@@ -57,6 +57,7 @@ def parse(data: bytes) -> dict[str, object]:
         "siaddr": socket.inet_ntoa(data[20:24]),
         "from": socket.inet_ntoa(options.get(54, bytes(4))),
         "file": (options.get(67) or data[108:236]).partition(b"\0")[0].decode("latin-1"),
+        "field": data[108:236].partition(b"\0")[0].decode("latin-1"),
         "class": options.get(60, b"").decode("latin-1"),
     }
 

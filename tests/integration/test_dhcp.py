@@ -123,6 +123,13 @@ def test_a_host_with_a_boot_program_of_its_own_is_sent_to_it(served: Wire, mac: 
     assert answer and answer["boot_file"] == f"{SERVER}/boot.ipxe"
 
 
+@pytest.mark.parametrize("kind", FIRMWARE)
+def test_the_boot_file_is_in_its_field_whatever_is_asked_for(served: Wire, kind: str) -> None:
+    """shim looks for GRUB beside the file that the field names (shim, netboot.c); option 67 alone would not do."""
+    (offer,) = served.offers(SHIM, *FIRMWARE[kind], wanted=1)
+    assert offer["field"] == OWN[SHIM][kind]
+
+
 def test_an_unknown_machine_gets_an_address_of_the_range(served: Wire) -> None:
     for kind, file in FILES.items():
         answer = served.lease(STRANGER, *as_firmware(kind))
