@@ -100,11 +100,8 @@ def run(where: Path) -> None:
     process = _start(program, where)
     applied, left = seen, _RELEASES
     while True:
-        try:
-            status = process.wait(_LOOK)
-        except subprocess.TimeoutExpired:
-            pass
-        else:
+        time.sleep(_LOOK)
+        if (status := process.poll()) is not None:
             log.error("dnsmasq ended with status %s", status)
             raise SystemExit(1)
         now = _looks(where)

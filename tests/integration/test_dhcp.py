@@ -155,6 +155,27 @@ def test_a_bond_asks_by_its_other_port_while_the_first_has_the_lease(
             assert (answer["ip"] == "10.2.0.32") is (kind != "kea" or port == "3")
 
 
+def test_dnsmasq_has_more_than_a_thousand_leases(tmp_path: Path, generation: Generation) -> None:
+    need("dnsmasq")
+    leases = tmp_path / "full"
+    lines = (
+        f"{int(time.time()) + 9999} 02:00:00:00:{n >> 8:02x}:{n & 255:02x} 10.2.{n >> 8}.{n & 255} * *"
+        for n in range(256, 1512)
+    )
+    leases.write_text("".join(f"{line}\n" for line in lines))
+    with make_wire(tmp_path) as wire, wire.serving("dnsmasq", generation.dnsmasq("full"), leases=leases):
+        answer = wire.lease(SHIM, *as_firmware("x64"))
+        assert answer and answer["ip"] == "10.2.0.22"
+
+
+def test_an_installer_that_calls_itself_otherwise_keeps_the_address_of_its_firmware(served: Wire) -> None:
+    """By client identifier (option 61), as systemd and NetworkManager send one that is made of a DUID."""
+    stranger = "52:54:00:ab:cd:77"
+    first = served.lease(stranger, *as_firmware("x64"))
+    again = served.lease(stranger, "-C", "-x", "0x3d:ff56504d9800020000ab11f0e1d2c3b4a59687")
+    assert first and again and first["ip"] == again["ip"]
+
+
 # Beside another server
 
 

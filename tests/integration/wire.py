@@ -67,14 +67,17 @@ class Wire:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     @contextmanager
-    def serving(self, kind: str, configuration: str, namespace: str = "", interface: str = "s0") -> Iterator[Path]:
-        """The real server of a kind, answering; its log."""
+    def serving(
+        self, kind: str, configuration: str, namespace: str = "", interface: str = "s0", leases: Path | None = None
+    ) -> Iterator[Path]:
+        """The real server of a kind, answering; its log. ``leases``: those that dnsmasq has already."""
         base = self.directory / f"{kind}-{next(_numbers)}"
         base.mkdir()
         config, log = base / "config", base / "log"
         argv: list[str | Path]
         if kind == "dnsmasq":
-            argv = ["dnsmasq", "--no-daemon", f"--conf-file={config}", "--no-ping", f"--dhcp-leasefile={base}/leases"]
+            kept = leases or base / "leases"
+            argv = ["dnsmasq", "--no-daemon", f"--conf-file={config}", "--no-ping", f"--dhcp-leasefile={kept}"]
         elif kind == "kea":
             loaded = json.loads(configuration)
             loaded["Dhcp4"]["lease-database"] = {"type": "memfile", "persist": False}
