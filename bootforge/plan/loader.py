@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from bootforge.addr import Mac
-from bootforge.model import Loader, Network
+from bootforge.model import Loader, Network, Plan
 
 BIOS, X64, X64_OLD, ARM64, X64_HTTP, ARM64_HTTP = 0, 7, 9, 11, 16, 19
 """Client architectures (DHCP option 93; IANA: Processor Architecture Types). 9 is what old firmware says for 7."""
@@ -28,7 +28,7 @@ def boot_files(network: Network, mac: Mac | None = None, loader: Loader = "ipxe"
     Firmware that a host's loader is not made for gets iPXE.
     """
     server = network.server or ""
-    own = f"m/{mac.text.replace(':', '-')}/" if mac else ""
+    own = own_path(mac) if mac else ""
     found = {}
     for architecture in ARCHITECTURES:
         kind = _LIKE.get(architecture, architecture)
@@ -38,3 +38,16 @@ def boot_files(network: Network, mac: Mac | None = None, loader: Loader = "ipxe"
             path = f"{server}/{path}" if special else f"{server}/loaders/{path}"
         found[architecture] = path
     return MappingProxyType(found)
+
+
+def own_path(mac: Mac) -> str:
+    """The directory of a host's own boot files, by TFTP and by HTTP."""
+    return f"m/{mac.text.replace(':', '-')}/"
+
+
+def media_path(plan: Plan, url: str) -> str | None:
+    """The path in the media directory of a file that this server gives out itself; None for what others have."""
+    for server in {nic.network.server for nic in plan.nics if nic.network and nic.network.server}:
+        if url.startswith(f"{server}/media/"):
+            return url.removeprefix(f"{server}/media/")
+    return None
