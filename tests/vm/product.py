@@ -54,10 +54,10 @@ def serve(lab: vm.Lab, site: Path, monkeypatch: pytest.MonkeyPatch) -> Bootforge
     return product
 
 
-def kickstart_digest(host: str) -> str:
+def kickstart_digest(host: str, site: Path = SITE) -> str:
     """What an armed host must get, made anew from the site and sealed for the host's newest grant."""
     url = os.environ["BOOTFORGE_STORE"]
-    served = Served(build_generation(SITE))
+    served = Served(build_generation(site))
     store = open_store(url)
     [status] = store.status([host])
     store.close()
