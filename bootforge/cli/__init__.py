@@ -32,6 +32,7 @@ VERBS = {
     "log": "log:log",
     "run": "run:run",
     "media": "media:media",
+    "loaders": "loaders:loaders",
     "repo": "repo:repo",
     "schema": "site:schema",
 }
@@ -57,6 +58,7 @@ SUMMARIES = {
     "log": "Print what a host reported.",
     "run": "Bring hosts to what the site says, over ssh.",
     "media": "Keep install trees: add, list, verify, remove.",
+    "loaders": "Look after network boot programs: list, add, remove.",
     "repo": "Look after repositories: probe.",
     "schema": "Print the JSON Schema of a site's files, for editors.",
 }

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from bootforge.model import Loader, Plan
 from bootforge.plan.loader import media_path
 from bootforge.serve.media import PREFIX, Absent, Media, Opened
+from bootforge.state import added_loaders, default_media, default_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,14 @@ class Loaders:
                 return self._in_tree(plan, name, pair) or (self.find(name) if all(map(self.find, pair)) else None)
         return self.find(name)
 
+    def path(self, plan: Plan, name: str) -> Path | None:
+        """Where a host's own program is."""
+        found = self.own(plan, name)
+        if not isinstance(found, Opened):
+            return found
+        os.close(found.fd)
+        return Path(os.fsdecode(self._media.root)) / os.fsdecode(found.path or b"")
+
     def _in_tree(self, plan: Plan, name: str, pair: tuple[str, str]) -> Opened | None:
         """The install tree's, which may be part of a larger one: EL's repositories lie beside EFI/BOOT."""
         path = media_path(plan, plan.boot.kernel) or ""
@@ -128,16 +137,18 @@ class Loaders:
     def lacking(self, plan: Plan) -> tuple[str, ...]:
         """The programs without which the host's loader cannot start: there are none of its pairs, or not all of what
         it is made of."""
+        if plan.domain:  # its host starts its installer
+            return ()
         if plan.loader == "shim":
-            return () if any(all(self._is_there(plan, name) for name in pair) for pair in PAIRS) else PAIRS[0]
+            return () if any(all(self.path(plan, name) for name in pair) for pair in PAIRS) else PAIRS[0]
         needed = [program.name for program in PROGRAMS.values() if program.loader == plan.loader != "ipxe"]
-        return tuple(name for name in needed if not self._is_there(plan, name))
+        return tuple(name for name in needed if not self.path(plan, name))
 
-    def _is_there(self, plan: Plan, name: str) -> bool:
-        found = self.own(plan, name)
-        if isinstance(found, Opened):
-            os.close(found.fd)
-        return found is not None
+
+def loaders_of(store: str | None, media: Path | None) -> Loaders:
+    """The programs of the server with this store and these install trees."""
+    url = store or default_store()
+    return Loaders(added_loaders(url), Media(media or default_media(url)))
 
 
 def lacking_text(name: str) -> str:

@@ -224,9 +224,7 @@ def _stop(children: list[Child]) -> None:
             os.kill(child.pid, signal.SIGKILL)
 
 
-def _run_front(
-    listener: socket.socket, udp: socket.socket, pairs: Pairs, media: Media, nginx: str | None
-) -> None:
+def _run_front(listener: socket.socket, udp: socket.socket, pairs: Pairs, media: Media, nginx: str | None) -> None:
     from bootforge.serve import front
 
     udp.close()

@@ -299,9 +299,7 @@ class TftpServer:
         full = len(self._live) >= MAX_SESSIONS or self._hosts[host] >= HOST_SESSIONS
         return full or self._half_open[host] >= HOST_HALF_OPEN
 
-    def _send(
-        self, fd: int, status: os.stat_result, request: Request, local: Address, peer: Address, who: str
-    ) -> None:
+    def _send(self, fd: int, status: os.stat_result, request: Request, local: Address, peer: Address, who: str) -> None:
         granted = negotiate(request.options, status.st_size)
         file = self._cache.take(fd, status, granted[b"blksize"][1] if b"blksize" in granted else 512)
         try:
