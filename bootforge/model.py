@@ -204,13 +204,16 @@ class DomainPlan:
 LocalBoot = Literal["exit-1", "exit", "sanboot"]
 """How iPXE hands over to the local disk."""
 
+Loader = Literal["ipxe", "shim", "pxelinux"]
+"""The program that a host's firmware gets from the network."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Every decision for one host, and nothing undecided: rendering it asks no more questions.
 
     ``state``: planned, active, held or retired. ``local_boot``: what iPXE does to boot the disk.
-    ``commands``: what handlers of the bootstrap run."""
+    ``loader``: what it is booted by. ``commands``: what handlers of the bootstrap run."""
 
     host: HostName
     release: str
@@ -224,6 +227,7 @@ class Plan:
     domain: DomainPlan | None
     steps: tuple[Step, ...]
     local_boot: LocalBoot
+    loader: Loader
     commands: tuple[Command, ...] = ()
 
     @property

@@ -115,6 +115,11 @@ def open_file(path: Path, netascii: bool) -> tuple[int, os.stat_result]:
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise
         raise Refused(ACCESS, "access violation") from None
+    return as_asked(fd, netascii)
+
+
+def as_asked(fd: int, netascii: bool) -> tuple[int, os.stat_result]:
+    """The same of a descriptor, which is closed when it cannot be sent. Raises OSError, Refused."""
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise Refused(ACCESS, "not a regular file")

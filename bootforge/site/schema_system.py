@@ -103,6 +103,11 @@ class MachineSpec(Model):
         "exit-1",
         description="How iPXE hands over to the local disk: by failing, by success, or by booting it itself.",
     )
+    loader: one_of("ipxe", "shim", "pxelinux") | None = Field(  # type: ignore[valid-type]
+        None,
+        description="What its firmware gets from the network: iPXE, the release's own signed shim and GRUB, or"
+        " lpxelinux. Default: shim where Secure Boot is on, else ipxe.",
+    )
     memory: Size | None = Field(None, description="Its memory; less than the release's installer needs is refused.")
 
 

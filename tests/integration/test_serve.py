@@ -13,8 +13,8 @@ import pytest
 
 from bootforge.generation import build_generation
 from bootforge.seal import seal
-from bootforge.serve.http import make_grant
 from bootforge.serve.keeper import Served
+from bootforge.serve.netboot import make_grant
 from bootforge.state import server_key
 from tests.integration.edge import (
     ABSENT,
