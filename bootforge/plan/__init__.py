@@ -11,7 +11,7 @@ from bootforge.plan.faults import Fault, PlanError
 from bootforge.plan.guests import plan_guests
 from bootforge.plan.hooks import plan_commands
 from bootforge.plan.install import plan_install
-from bootforge.plan.machine import check_machine
+from bootforge.plan.machine import check_machine, loader_of
 from bootforge.plan.network import plan_nics
 from bootforge.plan.steps import plan_steps
 from bootforge.plan.storage import plan_storage
@@ -52,6 +52,6 @@ def make_plan(site: Site, host: ResolvedHost, guests: tuple[DomainPlan, ...] = (
         domain=domain,
         steps=steps,
         local_boot=host.spec.machine.local_boot,
-        loader=host.spec.machine.loader or ("shim" if host.spec.machine.secure_boot == "true" else "ipxe"),
+        loader=loader_of(host),
         commands=commands,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bootforge.model import Path
+from bootforge.model import Loader, Path
 from bootforge.plan.domain import is_pv
 from bootforge.plan.faults import Fault, written
 from bootforge.releases import RELEASES
@@ -11,6 +11,12 @@ from bootforge.rules import class_name
 
 _FIRMWARE, _SECURE = ("machine", "firmware"), ("machine", "secure_boot")
 _LEVEL, _MEMORY = ("machine", "x86_level"), ("machine", "memory")
+
+
+def loader_of(host: ResolvedHost) -> Loader:
+    """What the host's firmware gets from the network: iPXE, unless Secure Boot is on, which has it not."""
+    said: Loader | None = host.spec.machine.loader
+    return said or ("shim" if host.spec.machine.secure_boot == "true" else "ipxe")
 
 
 def check_machine(host: ResolvedHost, faults: list[Fault]) -> None:

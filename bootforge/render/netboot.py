@@ -33,9 +33,9 @@ def render_ipxe(plan: Plan, engine: Engine) -> Artifact:
 
 def render_others(plan: Plan, engine: Engine) -> Iterator[Artifact]:
     """The same for GRUB 2 and for lpxelinux. Neither has TLS, and a comma parts the initrds of pxelinux, so what
-    cannot fetch the plan's kernel and initrd gets no script."""
+    cannot fetch the plan's kernel and initrd gets no script. iPXE alone is given a kickstart to fetch."""
     kernel, initrd = _grub_file(plan.boot.kernel), _grub_file(plan.boot.initrd)
-    if not kernel or not initrd:
+    if not kernel or not initrd or plan.boot.kickstart:
         return
     efi = RELEASES[plan.release].grub_linux == "linuxefi"
     script = engine.render(

@@ -22,6 +22,7 @@ from bootforge.plan.cmdline import kickstart_path
 from bootforge.render.netboot import render_chain, render_local
 from bootforge.seal import seal
 from bootforge.serve.answers import REFUSED, shown_path
+from bootforge.serve.cpio import archive
 from bootforge.serve.keeper import Keeper, Served
 from bootforge.state import ServerKey
 from bootforge.store import Decision, Store
@@ -210,9 +211,22 @@ def _record_failure(server: Server, plan: Plan, error: BootforgeError) -> None:
 
 
 def kickstart(server: Server, host: str, token: str) -> Response:
-    """The kickstart permission: this host, this token, one client, a machine that looks like the one armed."""
+    """The kickstart, for an installer: it says in headers which machine it is."""
+    return _text(*_kickstart(server, host, token, _said_by_installer()))
+
+
+def kickstart_archive(server: Server, host: str, token: str) -> Response:
+    """The kickstart as /ks.cfg of an initramfs, for iPXE: it says in the query which machine it is."""
+    said = request.args.getlist("mac"), request.args.get("serial", "")
+    text, _ = _kickstart(server, host, token, said)
+    return _text(archive("ks.cfg", text), "application/octet-stream")
+
+
+def _kickstart(server: Server, host: str, token: str, said: Said) -> tuple[bytes, str]:
+    """The kickstart permission: this host, this token, one client, a machine that looks like the one armed. The text
+    and its type."""
     served, plan = _plan(server, host, "kickstart")
-    why = _mismatch(plan)
+    why = _mismatch(plan, said)
     if why and served.generation.site.policy.mismatch == "refuse":
         server.store.record("refused", host=host, address=_client(), detail=f"kickstart: {why}", coalesce=60)
         raise Refused
@@ -223,7 +237,7 @@ def kickstart(server: Server, host: str, token: str) -> Response:
         server.store.record("alarm", host=host, address=_client(), detail=f"kickstart: {why}", coalesce=60)
     artifact = served.generation.artifact(host, "kickstart")
     try:
-        return _text(_sealed(server, served, artifact, plan, decision), artifact.media_type)
+        return _sealed(server, served, artifact, plan, decision), artifact.media_type
     except BootforgeError as error:
         _record_failure(server, plan, error)
         raise Refused from None
@@ -285,6 +299,7 @@ ROUTES = (
     Route("/boot.ipxe", "GET", "anybody", chain),
     Route("/m/<mac>/boot.ipxe", "GET", "machine", netboot),
     Route("/i/<host>/<token>/kickstart", "GET", "grant", kickstart),
+    Route("/i/<host>/<token>/kickstart.cpio", "GET", "grant", kickstart_archive),
     Route("/i/<host>/<token>/bootstrap", "GET", "grant", bootstrap),
     Route("/i/<host>/<token>/report/<outcome>", "POST", "grant", report),
     Route("/i/<host>/<token>/log/<name>", "POST", "grant", keep_log),
@@ -316,23 +331,29 @@ def make_grant(plan: Plan, grant_id: str, key: ServerKey, served: Served, wipe: 
     return Grant(plan.host.text, token, url, served.generation.site.revision, wipe)
 
 
-def _mismatch(plan: Plan) -> str:
-    """Why the machine that asks does not look like the planned one; '' when it does, or says nothing.
+Said = tuple[list[str], str]
+"""What a machine says that it is: MAC addresses and serial number."""
 
-    The installer sends every nic's address, in no useful order, and the serial number (anaconda, rhel-9:
-    dracut/anaconda-ks-sendheaders.sh). They identify; they never authenticate.
-    """
+
+def _said_by_installer() -> Said:
+    """The installer sends every nic's name and address, in no useful order, and the serial number (anaconda, rhel-9:
+    dracut/anaconda-ks-sendheaders.sh)."""
+    named = [str(value).split() for name, value in request.environ.items() if _MAC_HEADER.fullmatch(name)]
+    return [words[-1] for words in named if words], request.headers.get("X-System-Serial-Number", "").strip()
+
+
+def _mismatch(plan: Plan, said: Said) -> str:
+    """Why the machine that asks does not look like the planned one; '' when it does, or says nothing. What it says
+    identifies; it never authenticates."""
     macs = set()
-    for name, value in request.environ.items():
-        if _MAC_HEADER.fullmatch(name):
-            words = str(value).split()
-            try:
-                macs.add(parse_mac(words[-1] if words else "").text)
-            except ValueError:
-                continue
+    for word in said[0]:
+        try:
+            macs.add(parse_mac(word).text)
+        except ValueError:
+            continue
     if macs and not macs & {nic.mac.text for nic in plan.nics if nic.mac}:
         return f"the machine's MAC addresses are {', '.join(sorted(macs)[:8])}"
-    serial = request.headers.get("X-System-Serial-Number", "").strip()
+    serial = said[1]
     if serial and plan.serial and serial != plan.serial:
         return f"the machine's serial number is {serial[:64]!r}"
     return ""
