@@ -55,7 +55,7 @@ def _injected(host: ResolvedHost, faults: list[Fault]) -> Slot | None:
         faults.append(Fault(where, "BF176", what, "write 'install: {kickstart: url}'"))
     elif loader != "ipxe":
         what = f"iPXE puts a kickstart into the initrd, and this host is booted by {loader}"
-        hint = "write 'install: {kickstart: url}' or 'machine: {loader: ipxe}'"
+        hint = "write 'install: {kickstart: url}', or have it booted by iPXE"
         faults.append(Fault(where, "BF176", what, hint))
     return Slot("grant.url")
 

@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web10.prod.den.example.com bf_init=systemd
-    bf_plan=f249a9e44c7791e7c57a544f68398cee78f5f91dabb061e8e35cf87e0433e39e bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=2a041c4ec7a76e84fd350857dd388daf75162d892999f98aabcf8587889e2efa bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -582,7 +582,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com f249a9e44c7791e7c57a544f68398cee78f5f91dabb061e8e35cf87e0433e39e 2c4f7d8b63e1b3487390a67edf45ce0454727630db3ac2b4e8241bec58cb0502
+        bf_stamp web10.prod.den.example.com 2a041c4ec7a76e84fd350857dd388daf75162d892999f98aabcf8587889e2efa 502a90b6fa3039cf0140b87870af36700711b7ead7694de5db330a0fb4a8aec4
         bf_end $?
     fi
 }

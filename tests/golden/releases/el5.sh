@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web05.prod.den.example.com bf_init=sysv
-    bf_plan=8a0c4419c65f93e65fc7582d250c04142ca9dd7346ac6eb5bf602a9d7f318897 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=9f0b3ad70103fe201f0290a53689fb3117e6296448562e37c452864167a0d326 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -571,7 +571,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com 8a0c4419c65f93e65fc7582d250c04142ca9dd7346ac6eb5bf602a9d7f318897 2c4f7d8b63e1b3487390a67edf45ce0454727630db3ac2b4e8241bec58cb0502
+        bf_stamp web05.prod.den.example.com 9f0b3ad70103fe201f0290a53689fb3117e6296448562e37c452864167a0d326 502a90b6fa3039cf0140b87870af36700711b7ead7694de5db330a0fb4a8aec4
         bf_end $?
     fi
 }

@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web06.prod.den.example.com bf_init=sysv
-    bf_plan=50255693781cc4074edef677753155e5296fbb03c243df2e6ea4bb6145cf6659 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=bc9fc71640470ad59533b51ae3ef131ce8a3ae98eeab1e6b11d8479fb775c04b bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -555,7 +555,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web06.prod.den.example.com 50255693781cc4074edef677753155e5296fbb03c243df2e6ea4bb6145cf6659 2c4f7d8b63e1b3487390a67edf45ce0454727630db3ac2b4e8241bec58cb0502
+        bf_stamp web06.prod.den.example.com bc9fc71640470ad59533b51ae3ef131ce8a3ae98eeab1e6b11d8479fb775c04b 502a90b6fa3039cf0140b87870af36700711b7ead7694de5db330a0fb4a8aec4
         bf_end $?
     fi
 }

@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web07.prod.den.example.com bf_init=systemd
-    bf_plan=a902005a1e1389129c34cacc864221ce509f6af400c26369b9a9f4a01188aeb2 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=eb8bab6564da997fe56ec9dfc5b44eb94e1552dd42d9c6bb9413c2dcdbaf366d bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -620,7 +620,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web07.prod.den.example.com a902005a1e1389129c34cacc864221ce509f6af400c26369b9a9f4a01188aeb2 2c4f7d8b63e1b3487390a67edf45ce0454727630db3ac2b4e8241bec58cb0502
+        bf_stamp web07.prod.den.example.com eb8bab6564da997fe56ec9dfc5b44eb94e1552dd42d9c6bb9413c2dcdbaf366d 502a90b6fa3039cf0140b87870af36700711b7ead7694de5db330a0fb4a8aec4
         bf_end $?
     fi
 }

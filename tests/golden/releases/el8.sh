@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web08.prod.den.example.com bf_init=systemd
-    bf_plan=48316c1b6d387840316d3681ef24a3dfcd2f4bc1f2ff5f94a3a9b865b352c897 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=b67401951e10f95d8e19057a1cd06ea19f471997a9b2153f67007cf789f123ed bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -605,7 +605,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web08.prod.den.example.com 48316c1b6d387840316d3681ef24a3dfcd2f4bc1f2ff5f94a3a9b865b352c897 2c4f7d8b63e1b3487390a67edf45ce0454727630db3ac2b4e8241bec58cb0502
+        bf_stamp web08.prod.den.example.com b67401951e10f95d8e19057a1cd06ea19f471997a9b2153f67007cf789f123ed 502a90b6fa3039cf0140b87870af36700711b7ead7694de5db330a0fb4a8aec4
         bf_end $?
     fi
 }

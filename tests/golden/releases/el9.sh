@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web09.prod.den.example.com bf_init=systemd
-    bf_plan=35c8138d6cf8a47a14f99fb8524fe32c9b82513d4049fba99820614fb89fc85c bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=2534260bb7c7c5083ac8c471f74b477b8a5524d8a4af4424ef93353ed8d92326 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -676,7 +676,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web09.prod.den.example.com 35c8138d6cf8a47a14f99fb8524fe32c9b82513d4049fba99820614fb89fc85c 2c4f7d8b63e1b3487390a67edf45ce0454727630db3ac2b4e8241bec58cb0502
+        bf_stamp web09.prod.den.example.com 2534260bb7c7c5083ac8c471f74b477b8a5524d8a4af4424ef93353ed8d92326 502a90b6fa3039cf0140b87870af36700711b7ead7694de5db330a0fb4a8aec4
         bf_end $?
     fi
 }
