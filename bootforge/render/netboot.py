@@ -62,6 +62,11 @@ def render_local(who: str, how: LocalBoot, engine: Engine) -> str:
     return engine.render("netboot/local.ipxe.j2", who=who, **_LOCAL[how])
 
 
+def render_first(server: str, engine: Engine) -> str:
+    """The script that DHCP names, by TFTP: it fetches the next one from ``server``, a base URL."""
+    return engine.render("netboot/first.ipxe.j2", server=server)
+
+
 def render_chain(engine: Engine) -> str:
-    """The script that every iPXE gets first: it asks again with its MAC address, UUID and serial."""
+    """The script that every iPXE gets first by HTTP: it asks again with its MAC address, UUID and serial."""
     return engine.render("netboot/chain.ipxe.j2")

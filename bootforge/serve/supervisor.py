@@ -23,6 +23,7 @@ from bootforge.errors import Exit, UsageError
 from bootforge.generation import build_generation
 from bootforge.serve import tftp, tftp_wire
 from bootforge.serve.loaders import find_loader, missing_loaders
+from bootforge.serve.script import first_scripts
 from bootforge.state import default_media, server_key, state_dir
 from bootforge.store import open_store
 
@@ -209,7 +210,8 @@ def _run_tftp(options: Options, *others: socket.socket) -> None:
     http, udp, hand, handed = others
     for other in (http, hand, handed):
         other.close()  # else a transfer that ends late would keep the next server from its port
-    tftp.run(udp, find_loader, single_port=options.tftp_single_port)
+    script = first_scripts()
+    tftp.run(udp, lambda name: script(name) or find_loader(name), single_port=options.tftp_single_port)
 
 
 def _run_http(

@@ -47,8 +47,8 @@ from bootforge.serve.tftp_wire import (
     parse_request,
 )
 
-Lookup = Callable[[str], Path | None]
-"""The name as asked -> a regular file to send, or None (ERROR 1). What it raises is logged, and ERROR 0."""
+Lookup = Callable[[str], Path | bytes | None]
+"""The name as asked -> a regular file or a text to send, or None (ERROR 1). What it raises is logged, and ERROR 0."""
 
 MAX_SESSIONS = 2000
 HOST_SESSIONS = 1000  # one address, however hostile, leaves half of the table to the others
@@ -210,13 +210,13 @@ class TftpServer:
         if full or self._half_open[host] >= HOST_HALF_OPEN:
             raise Refused(None, f"busy: {len(self._live)} transfers, {self._hosts[host]} to this address")
         try:
-            path = self._lookup(request.name)
+            found = self._lookup(request.name)
         except Exception as error:
             self._grumble(f"{who}: the lookup failed: {error!r}")
             raise Refused(UNDEFINED, "the lookup failed") from None
-        if path is None:
+        if found is None:
             raise Refused(NOT_FOUND, "file not found")
-        fd, status = open_file(path, request.netascii)
+        fd, status = open_file(found, request.netascii)
         granted = negotiate(request.options, status.st_size)
         file = self._cache.take(fd, status, granted[b"blksize"][1] if b"blksize" in granted else 512)
         try:

@@ -207,17 +207,20 @@ def uefi_disk(path: Path) -> Path:
     dos = b"MZ".ljust(60, b"\0") + struct.pack("<I", 64)
     image = (dos + b"PE\0\0" + coff + optional + section).ljust(0x200, b"\0") + text
     loader = path / "EFI/BOOT/BOOTX64.EFI"
-    loader.parent.mkdir(parents=True)
+    loader.parent.mkdir(parents=True, exist_ok=True)
     loader.write_bytes(image)
     return path
 
 
 def nvram(path: Path, mac: str, nic_slot: int, disk_slot: int) -> Path:
-    """OVMF's variables with a boot order of two entries: PXE over IPv4 on the nic, then the disk.
+    """OVMF's variables with a boot order of two entries: PXE over IPv4 on the nic, then the disk. Those of a machine that
+    ran before stay as it left them.
 
     QEMU's bootindex would not do: OVMF reads it as "everything on this nic", and after an iPXE that gives up
     it tries PXE over IPv6 (68 s) and HTTP boot over IPv4 and IPv6 (60 s each) before it comes to the disk.
     """
+    if path.exists():
+        return path
     root = bytes.fromhex("02010c00d041030a00000000")  # PciRoot(0x0)
     hardware = bytes.fromhex(mac.replace(":", "")).ljust(32, b"\0")
     pxe = slot(nic_slot) + b"\x03\x0b\x25\0" + hardware + b"\x01" + b"\x03\x0c\x1b\0" + bytes(23)  # MAC, IPv4
