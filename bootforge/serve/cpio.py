@@ -8,9 +8,9 @@ _REGULAR = 0o100600
 
 
 def archive(name: str, content: bytes) -> bytes:
-    """One regular file of root's, mode 0600, as a compressed archive. The kernel unpacks several that lie one behind the
-    other, the later over the earlier; a compressed one may begin at any byte, a plain one at every fourth (linux:
-    init/initramfs.c, unpack_to_rootfs; Documentation: driver-api/early-userspace/buffer-format)."""
+    """One regular file of root's, mode 0600, as a compressed archive. The kernel unpacks several that lie one behind
+    the other, the later over the earlier; a compressed one may begin at any byte, a plain one at every fourth (linux:
+    init/initramfs.c, unpack_to_rootfs)."""
     return gzip.compress(_entry(name, _REGULAR, content) + _entry("TRAILER!!!", 0, b""), mtime=0)
 
 

@@ -47,7 +47,7 @@ def lookup(name):
     if name == "broken-lookup":
         raise RuntimeError("no such store")
     if name == "made":
-        return b"made\nwhen it is asked for\n"
+        return b"made\\nwhen it is asked for\\n"
     return root / name if name in os.listdir(root) else None
 
 sock = tftp_wire.bind(address, 0, single_port=single_port)
