@@ -107,7 +107,7 @@ def _key(status: os.stat_result, blksize: int) -> tuple[int, ...]:
 
 
 def open_file(found: Path | bytes, netascii: bool) -> tuple[int, os.stat_result]:
-    """A descriptor of the regular file, of a text of our own, or of the netascii form of either in memory. Raises OSError,
+    """A descriptor of the regular file, or of a text; of its netascii form where that is asked for. Raises OSError,
     Refused."""
     try:
         fd = _in_memory(found) if isinstance(found, bytes) else os.open(found, _OPEN)

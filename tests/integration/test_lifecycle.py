@@ -304,10 +304,10 @@ def test_tftp_gives_the_script_that_dhcp_names_also_when_http_is_gone(server: Ru
         text = Tftp(server.tftp_port, f"http/{address}/boot.ipxe").rest().decode()
         assert text.startswith("#!ipxe\n") and text.endswith("exit 1\n")
         assert f"\nchain --timeout 5000 --replace http://{address}/boot.ipxe && exit ||\n" in text
-    for name in ("http/10.2.0.5:0/boot.ipxe", "http/1.2.3/boot.ipxe", "http/999.2.0.5/boot.ipxe", "boot.ipxe",
-                 "http/10.2.0.5/x/boot.ipxe", "http/10.2.0.5/boot.ipxe\n", "https/10.2.0.5/boot.ipxe"):  # fmt: skip
-        refused = Tftp(server.tftp_port, name).socket
-        assert refused.recv(2048)[:4] == b"\0\5\0\1", name
+    for wrong in ("http/10.2.0.5:0/boot.ipxe", "http/1.2.3/boot.ipxe", "http/999.2.0.5/boot.ipxe", "boot.ipxe",
+                  "http/10.2.0.5/x/boot.ipxe", "http/10.2.0.5/boot.ipxe\n", "https/10.2.0.5/boot.ipxe"):  # fmt: skip
+        refused = Tftp(server.tftp_port, wrong).socket
+        assert refused.recv(2048)[:4] == b"\0\5\0\1", wrong
         refused.close()
 
 

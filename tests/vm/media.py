@@ -213,8 +213,8 @@ def uefi_disk(path: Path) -> Path:
 
 
 def nvram(path: Path, mac: str, nic_slot: int, disk_slot: int) -> Path:
-    """OVMF's variables with a boot order of two entries: PXE over IPv4 on the nic, then the disk. Those of a machine that
-    ran before stay as it left them.
+    """OVMF's variables with a boot order of two entries: PXE over IPv4 on the nic, then the disk. Those of a machine
+    that ran before stay as it left them.
 
     QEMU's bootindex would not do: OVMF reads it as "everything on this nic", and after an iPXE that gives up
     it tries PXE over IPv6 (68 s) and HTTP boot over IPv4 and IPv6 (60 s each) before it comes to the disk.

@@ -1,5 +1,5 @@
-"""The HTTP server dies, or takes connections and says nothing, once DHCP and TFTP have done their part: a machine comes to
-its disk all the same, and does so the next time."""
+"""The HTTP server dies, or takes connections and says nothing, once DHCP and TFTP have done their part: a machine comes
+to its disk all the same, and does so the next time."""
 
 from __future__ import annotations
 
