@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from bootforge.addr import Mac
 from bootforge.model import BootArgs, Loader, Network, Plan
@@ -23,6 +24,13 @@ _BY_HTTP = (X64_HTTP, ARM64_HTTP)
 _SAID = (("machine", "firmware"), ("machine", "secure_boot"), ("machine", "loader"))
 
 ARCHITECTURES = (BIOS, X64, X64_OLD, ARM64, X64_HTTP, ARM64_HTTP)
+
+
+def first_script(network: Network) -> str:
+    """The URL that DHCP names for iPXE: a script by TFTP, whose name says where the next one is to be had by HTTP, so
+    that the TFTP server need not know the site."""
+    server = network.server or ""
+    return f"tftp://{urlsplit(server).hostname}/{server.replace('://', '/')}/boot.ipxe"
 
 
 def boot_files(network: Network, mac: Mac | None = None, loader: Loader = "ipxe") -> Mapping[int, str]:

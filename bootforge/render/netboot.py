@@ -34,9 +34,9 @@ def render_ipxe(plan: Plan, engine: Engine) -> Artifact:
 
 def render_others(plan: Plan, engine: Engine) -> Iterator[Artifact]:
     """The same for GRUB 2 and for lpxelinux. Neither has TLS, and a comma parts the initrds of pxelinux, so what
-    cannot fetch the plan's kernel and initrd gets no script."""
+    cannot fetch the plan's kernel and initrd gets no script. iPXE alone is given a kickstart to fetch."""
     kernel, initrd = _grub_file(plan.boot.kernel), _grub_file(plan.boot.initrd)
-    if not kernel or not initrd:
+    if not kernel or not initrd or plan.boot.kickstart:
         return
     efi = RELEASES[plan.release].grub_linux == "linuxefi"
     near: dict[str, str | None] = {"near_kernel": None, "near_initrd": None}
@@ -71,6 +71,11 @@ def render_grub_chain(engine: Engine) -> str:
     return engine.render("netboot/chain.grub.j2")
 
 
+def render_first(server: str, engine: Engine) -> str:
+    """The script that DHCP names, by TFTP: it fetches the next one from ``server``, a base URL."""
+    return engine.render("netboot/first.ipxe.j2", server=server)
+
+
 def render_chain(engine: Engine) -> str:
-    """The script that every iPXE gets first: it asks again with its MAC address, UUID and serial."""
+    """The script that every iPXE gets first by HTTP: it asks again with its MAC address, UUID and serial."""
     return engine.render("netboot/chain.ipxe.j2")

@@ -20,6 +20,7 @@ from bootforge.errors import BootforgeError
 from bootforge.model import Plan
 from bootforge.render.netboot import render_chain
 from bootforge.serve.answers import REFUSED, shown_path
+from bootforge.serve.cpio import archive
 from bootforge.serve.keeper import Served
 from bootforge.serve.netboot import Kind, Server, boot_script, record_failure, sealed
 
@@ -160,9 +161,22 @@ def _script(server: Server, mac: str, kind: Kind, said: str = "") -> Response:
 
 
 def kickstart(server: Server, host: str, token: str) -> Response:
-    """The kickstart permission: this host, this token, one client, a machine that looks like the one armed."""
+    """The kickstart, for an installer: it says in headers which machine it is."""
+    return _text(*_kickstart(server, host, token, _said_by_installer()))
+
+
+def kickstart_archive(server: Server, host: str, token: str) -> Response:
+    """The kickstart as /ks.cfg of an initramfs, for iPXE: it says in the query which machine it is."""
+    said = request.args.getlist("mac"), request.args.get("serial", "")
+    text, _ = _kickstart(server, host, token, said)
+    return _text(archive("ks.cfg", text), "application/octet-stream")
+
+
+def _kickstart(server: Server, host: str, token: str, said: Said) -> tuple[bytes, str]:
+    """The kickstart permission: this host, this token, one client, a machine that looks like the one armed. The text
+    and its type."""
     served, plan = _plan(server, host, "kickstart")
-    why = _mismatch(plan)
+    why = _mismatch(plan, said)
     if why and served.generation.site.policy.mismatch == "refuse":
         server.store.record("refused", host=host, address=_client(), detail=f"kickstart: {why}", coalesce=60)
         raise Refused
@@ -173,7 +187,7 @@ def kickstart(server: Server, host: str, token: str) -> Response:
         server.store.record("alarm", host=host, address=_client(), detail=f"kickstart: {why}", coalesce=60)
     artifact = served.generation.artifact(host, "kickstart")
     try:
-        return _text(sealed(server, served, artifact, plan, decision), artifact.media_type)
+        return sealed(server, served, artifact, plan, decision), artifact.media_type
     except BootforgeError as error:
         record_failure(server, plan, error)
         raise Refused from None
@@ -236,6 +250,7 @@ ROUTES = (
     Route("/m/<mac>/boot.ipxe", "GET", "machine", ipxe),
     Route("/m/<mac>/grub.cfg", "GET", "machine", grub),
     Route("/i/<host>/<token>/kickstart", "GET", "grant", kickstart),
+    Route("/i/<host>/<token>/kickstart.cpio", "GET", "grant", kickstart_archive),
     Route("/i/<host>/<token>/bootstrap", "GET", "grant", bootstrap),
     Route("/i/<host>/<token>/report/<outcome>", "POST", "grant", report),
     Route("/i/<host>/<token>/log/<name>", "POST", "grant", keep_log),
@@ -255,23 +270,29 @@ def _is_planned(plan: Plan) -> bool:
     return _client().removeprefix("::ffff:") in {str(nic.address.ip) for nic in plan.nics if nic.address}
 
 
-def _mismatch(plan: Plan) -> str:
-    """Why the machine that asks does not look like the planned one; '' when it does, or says nothing.
+Said = tuple[list[str], str]
+"""What a machine says that it is: MAC addresses and serial number."""
 
-    The installer sends every nic's address, in no useful order, and the serial number (anaconda, rhel-9:
-    dracut/anaconda-ks-sendheaders.sh). They identify; they never authenticate.
-    """
+
+def _said_by_installer() -> Said:
+    """The installer sends every nic's name and address, in no useful order, and the serial number (anaconda, rhel-9:
+    dracut/anaconda-ks-sendheaders.sh)."""
+    named = [str(value).split() for name, value in request.environ.items() if _MAC_HEADER.fullmatch(name)]
+    return [words[-1] for words in named if words], request.headers.get("X-System-Serial-Number", "").strip()
+
+
+def _mismatch(plan: Plan, said: Said) -> str:
+    """Why the machine that asks does not look like the planned one; '' when it does, or says nothing. What it says
+    identifies; it never authenticates."""
     macs = set()
-    for name, value in request.environ.items():
-        if _MAC_HEADER.fullmatch(name):
-            words = str(value).split()
-            try:
-                macs.add(parse_mac(words[-1] if words else "").text)
-            except ValueError:
-                continue
+    for word in said[0]:
+        try:
+            macs.add(parse_mac(word).text)
+        except ValueError:
+            continue
     if macs and not macs & {nic.mac.text for nic in plan.nics if nic.mac}:
         return f"the machine's MAC addresses are {', '.join(sorted(macs)[:8])}"
-    serial = request.headers.get("X-System-Serial-Number", "").strip()
+    serial = said[1]
     if serial and plan.serial and serial != plan.serial:
         return f"the machine's serial number is {serial[:64]!r}"
     return ""

@@ -25,6 +25,7 @@ from bootforge.serve import tftp, tftp_wire
 from bootforge.serve.loaders import Loaders, lacking_text
 from bootforge.serve.media import Media
 from bootforge.serve.questions import Asker, answer
+from bootforge.serve.script import first_scripts
 from bootforge.serve.source import Source
 from bootforge.state import added_loaders, default_media, server_key, state_dir
 from bootforge.store import open_store
@@ -240,7 +241,14 @@ def _run_tftp(options: Options, http: socket.socket, udp: socket.socket, pairs: 
     http.close()  # else a transfer that ends late would keep the next server from its port
     asker = pairs.tftp[0]
     pairs.close_but(asker)
-    tftp.run(udp, loaders.shared, asker=Asker(asker), is_asked=is_asked, single_port=options.tftp_single_port)
+    script = first_scripts()
+    tftp.run(
+        udp,
+        lambda name: script(name) or loaders.shared(name),
+        asker=Asker(asker),
+        is_asked=is_asked,
+        single_port=options.tftp_single_port,
+    )
 
 
 def _run_http(

@@ -50,8 +50,8 @@ from bootforge.serve.tftp_wire import (
     parse_request,
 )
 
-Lookup = Callable[[str], Path | None]
-"""The name as asked -> a regular file to send, or None (ERROR 1). What it raises is logged, and ERROR 0."""
+Lookup = Callable[[str], Path | bytes | None]
+"""The name as asked -> a regular file or a text to send, or None (ERROR 1). What it raises is logged, and ERROR 0."""
 
 IsAsked = Callable[[str], bool]
 """Whether what ``Lookup`` does not know is to be asked by ``Asker``."""
@@ -283,16 +283,16 @@ class TftpServer:
         if self._is_full(peer[0]):
             raise Refused(None, f"busy: {len(self._live)} transfers, {self._hosts[peer[0]]} to this address")
         try:
-            path = self._lookup(request.name)
+            found = self._lookup(request.name)
         except Exception as error:
             self._grumble(f"{who}: the lookup failed: {error!r}")
             raise Refused(UNDEFINED, "the lookup failed") from None
-        if path is None:
+        if found is None:
             if self._asker and self._is_asked(request.name.lstrip("/")):
                 self._ask(self._asker, Waiting(request, local, peer, who, self._loop.now + ANSWERED))
                 return
             raise Refused(NOT_FOUND, "file not found")
-        fd, status = open_file(path, request.netascii)
+        fd, status = open_file(found, request.netascii)
         self._send(fd, status, request, local, peer, who)
 
     def _is_full(self, host: str) -> bool:

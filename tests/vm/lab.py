@@ -96,6 +96,10 @@ class Process:
             self._news.notify_all()
 
     @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
     def text(self) -> str:
         return self._text
 

@@ -212,17 +212,20 @@ def uefi_disk(path: Path) -> Path:
     dos = b"MZ".ljust(60, b"\0") + struct.pack("<I", 64)
     image = (dos + b"PE\0\0" + coff + optional + section).ljust(0x200, b"\0") + text
     loader = path / "EFI/BOOT/BOOTX64.EFI"
-    loader.parent.mkdir(parents=True)
+    loader.parent.mkdir(parents=True, exist_ok=True)
     loader.write_bytes(image)
     return path
 
 
 def nvram(path: Path, mac: str, nic_slot: int, disk_slot: int, http: bool = False) -> Path:
-    """OVMF's variables with a boot order of two entries: the nic by PXE over IPv4, or by HTTP, then the disk.
+    """OVMF's variables with a boot order of two entries: the nic by PXE over IPv4, or by HTTP, then the disk. Those of
+    a machine that ran before stay as it left them.
 
     QEMU's bootindex would not do: OVMF reads it as "everything on this nic", and after an iPXE that gives up
     it tries PXE over IPv6 (68 s) and HTTP boot over IPv4 and IPv6 (60 s each) before it comes to the disk.
     """
+    if path.exists():
+        return path
     store = bytearray((OVMF / "OVMF_VARS_4M.fd").read_bytes())
     assert store[NVRAM_START : NVRAM_START + 2] == b"\xff\xff", "OVMF_VARS_4M.fd is not empty"
     records = b"".join(variable(*one) for one in boot_order(mac, nic_slot, disk_slot, http).items())
