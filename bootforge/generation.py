@@ -22,7 +22,8 @@ from bootforge.plan.hosting import host_guests
 from bootforge.plan.network import plan_network
 from bootforge.plan.placement import place_guests, shared_devices
 from bootforge.render import Engine, render
-from bootforge.render.dhcp import Mode, leases_of, render_dnsmasq
+from bootforge.render.dhcp import Mode, Subnet, make_subnets, render_dnsmasq, render_isc
+from bootforge.render.kea import render_kea
 from bootforge.resolve import ResolvedHost, Resolver
 from bootforge.site.hosts import host_problems
 from bootforge.site.load import Site, read_site
@@ -73,12 +74,22 @@ class Generation:
             raise NotFound(f"{name} has no artifact {kind!r}", did_you_mean(kind, artifacts))
         return artifacts[kind]
 
+    def subnets(self) -> tuple[Subnet, ...]:
+        """The networks that DHCP serves, with the reservations of every host that is there."""
+        networks = [plan_network(name, spec) for name, spec in self.site.networks.items()]
+        return make_subnets(networks, (plan for plan in self.plans.values() if not plan.retired))
+
     def dnsmasq(self, mode: Mode) -> str:
         """The fleet's configuration for dnsmasq."""
-        networks = [plan_network(name, spec) for name, spec in self.site.networks.items()]
-        there = [plan for plan in self.plans.values() if not plan.retired]
-        leases = [lease for plan in there for lease in leases_of(plan)]
-        return render_dnsmasq(networks, leases, mode, self.engine)
+        return render_dnsmasq(self.subnets(), mode, self.engine)
+
+    def isc(self) -> str:
+        """The fleet's configuration for ISC's dhcpd."""
+        return render_isc(self.subnets(), self.engine)
+
+    def kea(self) -> str:
+        """The fleet's configuration for Kea."""
+        return render_kea(self.subnets())
 
     def origin_problem(self, host: str, path: Path, code: str, message: str, hint: str = "") -> Problem:
         """A problem at the line that wrote a path of a host."""

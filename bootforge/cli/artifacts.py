@@ -136,19 +136,27 @@ def write_file(path: Path, content: bytes) -> bool:
 
 
 @click.command()
-@click.argument("server", type=click.Choice(["dnsmasq"]))
+@click.argument("server", type=click.Choice(["dnsmasq", "kea", "isc"]))
 @click.option(
     "--mode",
     type=click.Choice(["full", "proxy"]),
     default="full",
     show_default=True,
-    help="full: addresses and boot answers; proxy: boot answers alone, beside the DHCP server that you have.",
+    help="full: addresses and boot answers; proxy: boot answers alone, beside the DHCP server that you have (dnsmasq).",
 )
 @options.site
 @options.verbose
 def dhcp(server: str, mode: Mode, site: Path) -> None:
-    """Print the DHCP configuration of the fleet: reservations, and what each kind of firmware boots."""
-    click.echo(options.load(site).dnsmasq(mode), nl=False)
+    """Print the DHCP configuration of the fleet: reservations, and what each kind of firmware boots.
+
+    For dnsmasq, for Kea (kea-dhcp4) or for ISC's dhcpd.
+    """
+    if server != "dnsmasq" and mode == "proxy":
+        hint = "print it for dnsmasq, or tell the server that you have what firmware boots (docs/boot.md)"
+        raise UsageError(f"{server} cannot answer beside another DHCP server", hint)
+    generation = options.load(site)
+    texts = {"dnsmasq": lambda: generation.dnsmasq(mode), "kea": generation.kea, "isc": generation.isc}
+    click.echo(texts[server](), nl=False)
 
 
 @click.command()

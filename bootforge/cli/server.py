@@ -17,6 +17,7 @@ from bootforge.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from bootforge.generation import Generation
+    from bootforge.render.dhcp import Mode
     from bootforge.store import EventRow
 
 _SPAN = re.compile(r"([1-9][0-9]{0,5})([smhd])")
@@ -70,6 +71,12 @@ class Address(click.ParamType[str]):
     metavar="ADDRESS",
     help="Behind an nginx that asks from ADDRESS: it names the clients, and sends media itself (docs/media.md).",
 )
+@click.option(
+    "--dnsmasq",
+    type=click.Choice(["full", "proxy"]),
+    help="Answer DHCP too, by a dnsmasq that follows the site: addresses and boot answers, or boot answers alone beside"
+    " the DHCP server that you have. Needs root or capabilities (docs/boot.md).",
+)
 @options.verbose
 def serve(
     site: Path,
@@ -81,6 +88,7 @@ def serve(
     store: str | None,
     media: Path | None,
     nginx: str | None,
+    dnsmasq: Mode | None,
 ) -> int:
     """Run the boot server for a site, in the foreground.
 
@@ -95,7 +103,8 @@ def serve(
     logging.getLogger("bootforge").setLevel(logging.INFO)
     url = store or default_store()
     source = Source(site, None if rev == "worktree" else rev)
-    return serve(Options(source, url, bind, http_port, tftp_port, tftp_single_port, media, nginx), click.echo)
+    asked = Options(source, url, bind, http_port, tftp_port, tftp_single_port, media, nginx, dnsmasq)
+    return serve(asked, click.echo)
 
 
 @click.command()

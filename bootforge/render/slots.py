@@ -1,4 +1,4 @@
-"""Grammars: how a value becomes text in kickstart, shell, netboot and dnsmasq files; and holes that stay holes.
+"""Grammars: how a value becomes text in kickstart, shell, netboot and DHCP files; and holes that stay holes.
 
 A filter returns :class:`Quoted`; nothing else may reach an output. For a :class:`~bootforge.words.Slot` it
 returns a marker that records the grammar, so that ``seal`` can quote the secret as the place needs it. Markers
@@ -73,6 +73,7 @@ QUOTERS: dict[str, Callable[[str], str]] = {
     "grub": quote_grub,
     "pxe": partial(_matching, _KERNEL_WORD, "a pxelinux configuration"),
     "dnsmasq": partial(_matching, _DNSMASQ, "a dnsmasq option"),
+    "dhcpd": partial(_matching, _DNSMASQ, "a statement of dhcpd.conf"),
     "comment": lambda text: _plain(text, "a comment"),
     "xl": partial(_matching, _KERNEL_WORD, "a guest's definition"),
     "xml": lambda text: escape(_matching(_KERNEL_WORD, "a guest's definition", text)),
@@ -172,6 +173,7 @@ FILTERS: dict[str, Callable[..., Quoted]] = {
     "pxe": _boot("pxe"),
     "shks": _shks,
     "dnsmasq": lambda value: Quoted(_word("dnsmasq", value)),
+    "dhcpd": lambda value: Quoted(_word("dhcpd", value)),
     "comment": lambda value: Quoted(_word("comment", value)),
     "call": _call,
     "xl": _boot("xl"),

@@ -12,6 +12,7 @@ import select
 import shutil
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from bootforge.errors import BootforgeError, SiteError
@@ -36,10 +37,12 @@ class Served:
 class Keeper:
     """Keeps the newest good generation of a site. ``current`` may be read by any thread."""
 
-    def __init__(self, source: Source, state: Path) -> None:
+    def __init__(self, source: Source, state: Path, follow: Callable[[Generation], None] | None = None) -> None:
         """Builds the first generation: the site, or what was last good of it, kept as ``last-good`` in the directory
-        ``state``: the only name that is ever replaced. Raises UsageError, SiteError when neither can be had."""
+        ``state``: the only name that is ever replaced. ``follow`` is called with every generation once it is served.
+        Raises UsageError, SiteError when neither can be had."""
         self.source = source
+        self._follow = follow
         self.last_good = state / "last-good"
         self.signature = source.signature()
         try:
@@ -50,6 +53,7 @@ class Keeper:
                 raise
             _log_broken(error)
             self.current = Served(build_generation(self.last_good))
+        self._tell()
 
     def reload(self) -> bool:
         """Builds a generation from the site as it is now; whether it is served. A broken one is only logged."""
@@ -60,6 +64,7 @@ class Keeper:
             return False
         self.current = Served(generation)
         self._keep_copy()
+        self._tell()
         log.info("serving revision %s: %d hosts", generation.site.revision, len(generation.plans))
         return True
 
@@ -79,6 +84,13 @@ class Keeper:
                 self.signature = now
                 self.reload()
             seen = now
+
+    def _tell(self) -> None:
+        try:
+            if self._follow:
+                self._follow(self.current.generation)
+        except Exception:
+            log.exception("not all that follows the site could follow it")
 
     def _keep_copy(self) -> None:
         """The site's files as they were read, under one name that is always whole: a link to the newest copy. Not

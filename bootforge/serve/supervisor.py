@@ -1,8 +1,8 @@
-"""``bootforge serve``: one small process that owns the sockets and keeps three children alive.
+"""``bootforge serve``: one small process that owns the sockets and keeps its children alive.
 
 The children are the front (every HTTP connection comes to it; it gives out media), HTTP (gunicorn, one worker of many
-threads, which also watches the site) and TFTP. A child that dies is started again on the same sockets; children die
-with their parent. SIGHUP reloads, SIGTERM drains.
+threads, which also watches the site), TFTP, and DHCP (dnsmasq and what makes it follow the site) if asked for. A child
+that dies is started again on the same sockets; children die with their parent. SIGHUP reloads, SIGTERM drains.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from typing import Any
 
 from bootforge.errors import Exit, UsageError
 from bootforge.generation import Generation
-from bootforge.serve import tftp, tftp_wire
+from bootforge.render.dhcp import Mode
+from bootforge.serve import dnsmasq, tftp, tftp_wire
 from bootforge.serve.loaders import Loaders, lacking_text
 from bootforge.serve.media import Media
 from bootforge.serve.questions import Asker, answer
@@ -53,6 +54,7 @@ class Options:
     tftp_single_port: bool = False
     media: Path | None = None
     nginx: str | None = None
+    dnsmasq: Mode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ def serve(options: Options, announce: Callable[[str], None]) -> int:
     open_store(options.store).close()
     server_key(options.store)
     generation = options.source.build()
+    if options.dnsmasq:
+        dnsmasq.prepare(generation, options.dnsmasq, dnsmasq.directory(state))
     http, udp = _bind(options)
     wake_read, wake_write = os.pipe()
     media = Media(options.media or default_media(options.store))
@@ -140,6 +144,8 @@ def serve(options: Options, announce: Callable[[str], None]) -> int:
         Child("http", lambda: _run_http(options, http, udp, pairs, wake_read, state, loaders)),
         Child("tftp", lambda: _run_tftp(options, http, udp, pairs, loaders)),
     ]
+    if options.dnsmasq:
+        children.append(Child("dhcp", lambda: _run_dnsmasq(state, http, udp, pairs)))
     revision = generation.site.revision
     del generation
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -251,6 +257,13 @@ def _run_tftp(options: Options, http: socket.socket, udp: socket.socket, pairs: 
     )
 
 
+def _run_dnsmasq(state: Path, http: socket.socket, udp: socket.socket, pairs: Pairs) -> None:
+    http.close()
+    udp.close()
+    pairs.close_but()
+    dnsmasq.run(dnsmasq.directory(state))
+
+
 def _run_http(
     options: Options,
     listener: socket.socket,
@@ -267,6 +280,10 @@ def _run_http(
     from bootforge.serve.keeper import Keeper
     from bootforge.serve.netboot import Server
     from bootforge.serve.worker import CONNECTIONS, THREADS, Worker
+
+    def follow(generation: Generation) -> None:
+        if options.dnsmasq:
+            dnsmasq.write_files(generation, options.dnsmasq, dnsmasq.directory(state))
 
     udp.close()
     handed, *questions = pairs.connections[1], pairs.front[1], pairs.tftp[1]
@@ -298,7 +315,7 @@ def _run_http(
                     self.cfg.set(key, value)
 
         def load(self) -> Any:
-            keeper = Keeper(options.source, state)
+            keeper = Keeper(options.source, state, follow)
             keeper.watch(wake)
             server = Server(keeper, open_store(options.store), server_key(options.store))
             files = BootFiles(server, loaders)
