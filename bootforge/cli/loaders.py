@@ -65,7 +65,7 @@ def _places(program: Program, loaders: Loaders, generation: Generation | None) -
     """The files that hosts get for a program, and how many get them; None for those that get none."""
     used: dict[Path | None, int] = {}
     for plan in generation.plans.values() if generation else ():
-        if plan.domain or plan.retired or plan.loader != program.loader:
+        if plan.domain or plan.state != "active" or plan.loader != program.loader:
             continue
         path = loaders.path(plan, program.name)
         if path or program.name in loaders.lacking(plan):

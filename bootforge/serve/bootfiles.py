@@ -25,7 +25,7 @@ from bootforge.serve.questions import Question
 # shim puts a slash of its own behind the directory of its URL (16.1: httpboot.c).
 _OWN = re.compile(rf"m/(?P<mac>{MAC})/+(?P<name>[A-Za-z0-9._-]+|pxelinux\.cfg/(?P<pxe>[A-Za-z0-9-]+))")
 _ANYBODYS = re.compile(r"loaders/([A-Za-z0-9._-]+)")
-_GRUB_PREFIX = re.compile(r"(?:boot/)?grub2?/grub\.cfg|EFI/[A-Za-z0-9._-]+/grub\.cfg")
+_GRUB_PREFIX = re.compile(r"(?:boot/)?grub2?/grub\.cfg|EFI/[A-Za-z0-9][A-Za-z0-9._-]*/grub\.cfg")
 """Where a GRUB looks that was told its directory when it was built: Debian's and its relatives', and EL's."""
 
 RULES = {"/loaders/<path>": "anybody", "/m/<mac>/<path>": "machine"}

@@ -255,6 +255,9 @@ def runs(root: Path, url: str = "") -> dict[str, list[list[str]]]:
         "media list": [[]],
         "media verify": [[], ["t1"], ["nothing"]],
         "repo probe": [[f"{url}/media/t1/images/pxeboot/vmlinuz"], [f"{url}/nothing"], ["nothing"]],
+        "loaders add": [[str(tree / "images/pxeboot/vmlinuz"), "undionly.kpxe"], [str(root / "nothing")]],
+        "loaders list": [[]],
+        "loaders remove": [["undionly.kpxe"], ["nothing"]],
         "media remove": [["t1"], ["t2", "--force"], ["nothing"], ["--unfinished"]],
         "disarm": [[name(2)], ["web*"]],
     }

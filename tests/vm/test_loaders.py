@@ -12,6 +12,7 @@ import pytest
 from bootforge.addr import parse_mac
 from bootforge.generation import build_generation
 from bootforge.plan.loader import BIOS, X64, X64_HTTP, boot_files
+from tests.support import need
 from tests.vm import lab as vm
 from tests.vm import media, signed
 from tests.vm.media import MARKER
@@ -28,6 +29,7 @@ IPXE, IPXE_MAC = "web03.prod.lab.example.com", "52:54:00:00:00:03"
 
 @pytest.fixture
 def key(lab: vm.Lab) -> Key:
+    need("openssl", "sbsign", "grub-mkimage")
     (lab.directory / "signing").mkdir()
     return Key(lab.directory / "signing")
 
@@ -98,6 +100,7 @@ def installs(machine: vm.Process, host: str, seconds: float) -> None:
     assert digest == kickstart_digest(host, SITE)
 
 
+@pytest.mark.slow
 def test_secure_boot_by_tftp_installs_an_armed_host(served: Served, key: Key) -> None:
     product = served()
     product("arm", SHIM)
@@ -105,6 +108,7 @@ def test_secure_boot_by_tftp_installs_an_armed_host(served: Served, key: Key) ->
     machine = product.lab.power_on("web01", SHIM_MAC, "uefi", key=key)
 
     installs(machine, SHIM, 60)
+    assert "Lockdown: " in machine.text, "the kernel does not know that Secure Boot is on"
     asked = [line.split()[1] for line in wire.text.splitlines() if line.startswith("RRQ")]
     assert f"/m/{SHIM_MAC}/grub.cfg" in asked and f"/m/{SHIM_MAC.replace(':', '-')}/kernel" in asked, asked
 
@@ -163,4 +167,5 @@ def test_lpxelinux_leaves_an_unarmed_host_to_its_disk(served: Served) -> None:
     product = served()
     machine = product.lab.power_on("web02", PXELINUX_MAC)
 
-    machine.wait_for(MARKER, 25 * vm.PATIENCE)
+    machine.wait_for("web02.prod.lab.example.com is not armed", 25 * vm.PATIENCE)
+    machine.wait_for(MARKER, 10 * vm.PATIENCE)
