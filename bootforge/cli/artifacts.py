@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import click
 
 from bootforge.cli import options
-from bootforge.cli.output import plain, print_json, print_table
-from bootforge.errors import NotFound, UsageError
+from bootforge.cli.output import plain, print_json, print_problems, print_table
+from bootforge.errors import NotFound, SiteError, UsageError
 
 if TYPE_CHECKING:
     from bootforge.generation import Generation
@@ -149,14 +149,22 @@ def write_file(path: Path, content: bytes) -> bool:
 def dhcp(server: str, mode: Mode, site: Path) -> None:
     """Print the DHCP configuration of the fleet: reservations, and what each kind of firmware boots.
 
-    For dnsmasq, for Kea (kea-dhcp4) or for ISC's dhcpd.
+    For dnsmasq, for Kea (kea-dhcp4) or for ISC's dhcpd. What is printed was read back, with rules of our own for what
+    those let through; a nic that none of them could give an address is warned of.
     """
+    from bootforge.lint.dhcp import lint_dhcp, text_problems
+
     if server != "dnsmasq" and mode == "proxy":
         hint = "print it for dnsmasq, or tell the server that you have what firmware boots (docs/boot.md)"
         raise UsageError(f"{server} cannot answer beside another DHCP server", hint)
     generation = options.load(site)
     texts = {"dnsmasq": lambda: generation.dnsmasq(mode), "kea": generation.kea, "isc": generation.isc}
-    click.echo(texts[server](), nl=False)
+    text = texts[server]()
+    if problems := list(text_problems(text, server)):
+        raise SiteError(problems)
+    if mode == "full":
+        print_problems(list(lint_dhcp(generation, "warning")), "text", {})
+    click.echo(text, nl=False)
 
 
 @click.command()

@@ -8,6 +8,7 @@ from datetime import date
 from bootforge.errors import Problem
 from bootforge.generation import Generation, once
 from bootforge.lint.budget import budget_of, lint_budget
+from bootforge.lint.dhcp import lint_dhcp
 from bootforge.lint.passes import Passes
 from bootforge.lint.plan import lint_plan
 from bootforge.lint.shape import lint_artifacts
@@ -33,6 +34,7 @@ def lint(
         problems += lint_site(generation, today or date.today())
         problems += lint_budget(generation, budget_of(generation))
         problems += lint_volumes(generation)
+        problems += lint_dhcp(generation)
     for name in hosts:
         problems += lint_plan(generation, name)
     problems += lint_artifacts(generation, hosts, passes or Passes(None), exhaustive=exhaustive)

@@ -75,13 +75,14 @@ class Lease:
     own: tuple[Boot, ...] = ()
 
     @property
-    def cards(self) -> tuple[Card, ...]:
-        return tuple(Card(mac, f"{self.network}_{mac.text.replace(':', '')}") for mac in (self.mac, *self.others))
-
-    @property
     def key(self) -> str:
         """A word for the reservation, as a tag or a class."""
-        return self.cards[0].key
+        return f"{self.network}_{self.mac.text.replace(':', '')}"
+
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        others = (Card(mac, f"{self.key}_{number}") for number, mac in enumerate(self.others, 2))
+        return (Card(self.mac, self.key), *others)
 
     @property
     def label(self) -> str | None:

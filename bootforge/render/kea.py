@@ -106,6 +106,7 @@ def _reservations(lease: Lease, network: str) -> Iterator[Json]:
     for card in lease.cards:
         yield {
             "hw-address": card.mac.text,
+            **({"user-context": {"machine": lease.key}} if lease.others else {}),
             **({"ip-address": str(lease.address)} if lease.address else {}),
             **({"hostname": lease.label} if lease.label else {}),
             **({"client-classes": [f"{network}_own", lease.key]} if lease.own else {}),

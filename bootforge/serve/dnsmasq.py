@@ -66,7 +66,7 @@ def prepare(generation: Generation, mode: Mode, where: Path) -> None:
     except OSError as error:
         raise UsageError(f"{where} cannot be written: {error.strerror}", "give another --store") from None
     if complaint := _complaint(program, where):
-        raise UsageError(f"dnsmasq refuses {where / _CONFIG}: {complaint}", "--dnsmasq needs dnsmasq 2.86 or newer")
+        raise UsageError(f"dnsmasq refuses {where / _CONFIG}: {complaint}", "what is printed was tried with dnsmasq 2.90; an older one may lack an option")
     for port in _PORTS[mode]:
         _check_port(port)
     _check_addresses(subnets)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from pathlib import Path as FilePath
+from urllib.parse import urlsplit
 
 from bootforge.errors import Problem
 from bootforge.model import Origin
@@ -37,9 +38,30 @@ def _about_network(name: str, network: NetworkSpec, origins: Merged) -> Iterator
             yield Problem(origin, "BF031", f"network {name} has '{key}' and no '{family}'", f"write '{family}:'")
         elif value and subnet and value not in subnet:
             yield Problem(origin, "BF031", f"{value} is not in {subnet}", f"that is {name}'s subnet")
+    yield from _about_range(name, network, origins)
     if network.server and network.subnet is None:
         origin = origins.origin((*at, "server"), _TOP)
         yield Problem(origin, "BF031", f"network {name} has a server and no 'subnet'", "machines boot over IPv4")
+
+
+def _about_range(name: str, network: NetworkSpec, origins: Merged) -> Iterator[Problem]:
+    """Addresses that unknown machines may not get: no DHCP server looks whether they are in its range."""
+    if not (network.range and network.subnet and all(end in network.subnet for end in network.range)):
+        return
+    first, last = network.range
+    taken: list[tuple[object, str]] = [
+        (network.gateway, "the gateway"),
+        *((one, "a name server") for one in network.dns),
+    ]
+    if network.subnet.prefixlen < 31:
+        taken += [(network.subnet[0], "the network itself"), (network.subnet[-1], "the broadcast address")]
+    if network.server:
+        taken.append((IPv4Address(urlsplit(network.server).hostname or ""), "this server"))
+    for address, what in taken:
+        if isinstance(address, IPv4Address) and first <= address <= last:
+            origin = origins.origin(("networks", name, "range"), _TOP)
+            hint = "DHCP gives those to unknown machines; write a range without it"
+            yield Problem(origin, "BF168", f"{address} of the range is {what}", hint)
 
 
 def _overlaps(

@@ -23,6 +23,8 @@ def write_tree(generation: Generation, root: Path) -> dict[str, bytes]:
     write_all(generation, root)
     (root / "dnsmasq.conf").write_text(generation.dnsmasq("full"), encoding="utf-8")
     (root / "dnsmasq-proxy.conf").write_text(generation.dnsmasq("proxy"), encoding="utf-8")
+    (root / "dhcpd.conf").write_text(generation.isc(), encoding="utf-8")
+    (root / "kea.json").write_text(generation.kea(), encoding="utf-8")
     return read_tree(root)
 
 
@@ -59,6 +61,8 @@ def test_the_tree_holds_what_it_should() -> None:
     assert set(read_tree(TREE)) == {
         "dnsmasq.conf",
         "dnsmasq-proxy.conf",
+        "dhcpd.conf",
+        "kea.json",
         *(f"web01.prod.den.example.com/{name}" for name in names),
         *(f"db01.prod.den.example.com/{name}" for name in names),
         *(f"app01.qa.den.example.com/{name}" for name in names | definitions),
