@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web06.prod.den.example.com bf_init=sysv
-    bf_plan=50255693781cc4074edef677753155e5296fbb03c243df2e6ea4bb6145cf6659 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=8c4b5930a65312e73b0838be658c8f15a938a1ef7a3807f28fe5919d5159fa3a bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -259,6 +259,10 @@ BF_97cb90234776255f
     fi
     if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_iscsi_ifaces san0 iface.hwaddress 02:00:00:00:02:06 san1 iface.hwaddress 02:00:00:00:03:06
+        bf_end $?
+    fi
+    if bf_step iscsi-secrets install '' 'storage-nics storage-devices packages' ''; then
+        bf_keep_secrets chap_host chap_array
         bf_end $?
     fi
     if bf_step multipath 'install boot run' whole 'storage-nics storage-devices packages' reconfigure:multipathd; then
@@ -555,7 +559,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web06.prod.den.example.com 50255693781cc4074edef677753155e5296fbb03c243df2e6ea4bb6145cf6659 4d2d7947d8c58a25f46d4df37dbe7716534440d410e70cbf8d18d613733deff5
+        bf_stamp web06.prod.den.example.com 8c4b5930a65312e73b0838be658c8f15a938a1ef7a3807f28fe5919d5159fa3a 48e5c70de5aa05e1b4517dc74de0bcfe0c330fe9532555ad01943834230c11ba
         bf_end $?
     fi
 }
