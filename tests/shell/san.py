@@ -1,6 +1,6 @@
 """A storage network for the bootstrap's steps: an array, and stand-ins for what reaches it. They are written after
-open-iscsi 2.1.8, multipath-tools 0.9.4 and lvm2 2.03.16, know only what the bootstrap asks of those, and prove nothing of
-them: tests/vm/test_san.py has the real ones. blkid and wipefs are real here too, and look into files that stand for
+open-iscsi 2.1.8, multipath-tools 0.9.4 and lvm2 2.03.16, know only what the bootstrap asks of those, and prove nothing
+of them: tests/vm/test_san.py has the real ones. blkid and wipefs are real here too, and look into files that stand for
 disks."""
 
 from __future__ import annotations

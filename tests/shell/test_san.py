@@ -344,6 +344,8 @@ def test_secrets_of_the_install_are_kept_for_the_first_boot(shell: list[str], tm
     kept = world.root / "var/lib/bootforge/kept"
     ran = world.run(shell, script, "--phase", "install")
     assert ran.status == 0 and "secret chap_host not given" in ran.texts["iscsi-secrets"] and not kept.exists()
+    checked = world.run(shell, script, *SECRETS, "--phase", "install", "--check")
+    assert (checked.status, checked.statuses["iscsi-secrets"]) == (1, "would") and not kept.exists()
     ran = world.run(shell, script, *SECRETS, "--phase", "install", "--diff")
     assert (ran.status, ran.statuses["iscsi-secrets"]) == (0, "changed")
     assert "the host's secret" not in ran.out + "".join(world.calls())

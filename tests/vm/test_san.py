@@ -21,7 +21,7 @@ from tests.vm import san
 from tests.vm.product import BOOTFORGE, ROOT_HASH
 from tests.vm.san import MIB, Array, Cable, Host, Report, San, target
 
-pytestmark = [pytest.mark.vm, pytest.mark.slow]
+pytestmark = pytest.mark.vm
 
 SITE = Path(__file__).parent / "site-san"
 SECRETS = {"root_hash": ROOT_HASH}
@@ -206,7 +206,13 @@ def test_a_wrong_mac_is_refused_before_anything_is_touched(db01: Running) -> Non
         db01.lab.say()
 
 
-@pytest.mark.parametrize("nic,break_,mend", [("san0", "down", "up"), ("san1", "off", "on")], ids=["switch", "cable"])
+@pytest.mark.parametrize(
+    "nic,break_,mend",
+    [
+        pytest.param("san0", "down", "up", id="switch"),
+        pytest.param("san1", "off", "on", id="cable", marks=pytest.mark.slow),
+    ],
+)
 def test_either_link_may_fail_while_data_are_written(db01: Running, nic: str, break_: str, mend: str) -> None:
     """A switch that forwards nothing any more, of which the nic knows nothing; and a nic without carrier."""
 
@@ -223,6 +229,7 @@ def test_either_link_may_fail_while_data_are_written(db01: Running, nic: str, br
     assert_db01(db01.host)
 
 
+@pytest.mark.slow
 def test_after_a_reboot_names_and_data_are_the_same(db01: Running) -> None:
     """And nics come in another order."""
     host = db01.host
