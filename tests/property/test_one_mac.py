@@ -5,6 +5,7 @@ made of."""
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,6 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from bootforge import generation
-from bootforge.addr import parse_mac
 from bootforge.generation import Generation, build_generation
 from bootforge.plan.guests import DEFINED
 from bootforge.plan.identity import additions, lock_text
@@ -214,7 +214,7 @@ def site_of(hosts: list[Wanted]) -> Iterator[Path]:
 def _fast() -> Iterator[None]:
     engine = Engine({})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(site_files, "_commit", lambda root: "")
+        patch.setattr(site_files, "clean_commit", lambda root: "")
         patch.setattr(generation, "Engine", lambda files: engine)
         yield
 
@@ -253,7 +253,7 @@ def wrong(made: Generation, host: Wanted) -> Iterator[str]:
         definitions |= _kept(made.artifacts(parent)["bootstrap"].text, file.format(host.name))
     yield from _definitions(definitions, host, macs)
     yield from _reservation(made.dnsmasq("full"), host, macs)
-    yield from _ifaces(made, host, macs)
+    yield from _ifaces(artifacts["bootstrap"], host, macs)
 
 
 def _kickstart(text: str, host: Wanted, macs: Mapping[str, str]) -> Iterator[str]:
@@ -342,18 +342,21 @@ def _reservation(text: str, host: Wanted, macs: Mapping[str, str]) -> Iterator[s
         yield f"dhcp: {lines}"
 
 
-def _ifaces(made: Generation, host: Wanted, macs: Mapping[str, str]) -> Iterator[str]:
-    """By MAC address if and only if the nic has one of its own; else by the device that has those of its ports."""
-    storage = made.plan(host.name).storage
-    ifaces = {iface.name: iface for iface in storage.ifaces} if storage else {}
-    if ifaces.keys() != host.iscsi.keys():
-        yield f"ifaces: {sorted(ifaces)}"
+def _ifaces(text: str, host: Wanted, macs: Mapping[str, str]) -> Iterator[str]:
+    """The records that the bootstrap writes: by MAC address if and only if the nic has one of its own; else by the
+    device that has those of its ports."""
+    called = re.search(r"^ *bf_iscsi_ifaces (.+)$", text, re.MULTILINE)
+    words = shlex.split(called[1]) if called else []
+    records = {words[at]: (words[at + 1], words[at + 2]) for at in range(0, len(words), 3)}
+    if records.keys() != host.iscsi.keys():
+        yield f"ifaces: {sorted(records)}"
+        return
     for name, below in host.iscsi.items():
-        iface = ifaces[name]
-        if below == (name,) and (iface.mac is None or iface.mac.text != macs[name] or iface.device):
-            yield f"iface {name} is {iface.mac}"
-        if below != (name,) and (iface.mac or not iface.device):
-            yield f"iface {name} is by the MAC address of its ports"
+        key, value = records[name]
+        if below == (name,) and (key, value) != ("iface.hwaddress", macs[name]):
+            yield f"iface {name} is by {key} {value}"
+        if below != (name,) and (key != "iface.net_ifacename" or MAC.search(value)):
+            yield f"iface {name} is by {key} {value}, and its ports have the MAC address"
 
 
 def test_a_planted_value_is_found() -> None:
@@ -382,9 +385,16 @@ def test_a_planted_value_is_found() -> None:
                         assert list(wrong(made, host)), f"{name} of {owner}: {other} for {mac}"
                 made._rendered[owner] = right
                 assert planted >= len(known)
-            plan = made.plan(host.name)
-            assert plan.storage is not None and not list(wrong(made, host))
-            first, *others = plan.storage.ifaces
-            exchanged = (replace(first, mac=parse_mac("02:ff:ff:ff:ff:ff")), *others)
-            storage = replace(plan.storage, ifaces=exchanged)
-            assert list(wrong(replace(made, plans={**made.plans, host.name: replace(plan, storage=storage)}), host))
+            assert not list(wrong(made, host))
+            _plant_in_a_record(made, host)
+
+
+def _plant_in_a_record(made: Generation, host: Wanted) -> None:
+    """Nothing else of the bootstrap is wrong."""
+    right = made.artifacts(host.name)
+    script = right["bootstrap"]
+    [line] = re.findall(r"^ *bf_iscsi_ifaces .+$", script.text, re.MULTILINE)
+    other = line.replace(MAC.findall(line)[-1], str(host.macs["lan" if "lan" in host.macs else "lan0"]))
+    made._rendered[host.name] = {**right, "bootstrap": replace(script, text=script.text.replace(line, other))}
+    assert [one for one in wrong(made, host) if one.startswith("iface ")]
+    made._rendered[host.name] = right

@@ -346,7 +346,8 @@ def test_a_storage_network_that_is_a_vlan(lab: Lab) -> None:
 
 @pytest.mark.slow
 def test_an_array_that_is_down(lab: Lab) -> None:
-    """Nothing waits for it: not the boot, not sshd. The report says so, and a run mends it."""
+    """Nothing waits for it: not the boot, not sshd. The report says so, and a run mends it; what was there
+    once comes back by itself."""
     array = Array(lab.san, "eql", {"san0": "10.88.0.10"})
     array.volume(1, initiator("db01"), 512 * MIB)
     array.volume(2, initiator("db01"))

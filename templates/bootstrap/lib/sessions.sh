@@ -260,7 +260,7 @@ bf_keep_secrets() {
         fi
         { IFS= read -r bf_line <"$bf_state/kept/$bf_word"; } 2>/dev/null || bf_line=
         [ "$bf_line" != "$bf_value" ] && bf_change "secret $bf_word" || continue
-        (umask 077 && mkdir -p "$bf_state/kept" && bf_state_put "kept/$bf_word" "$bf_value") || return 1
+        bf_state_keep "$bf_word" "$bf_value" || return 1
     done
 }
 

@@ -43,6 +43,11 @@ bf_state_put() {
     printf %s "${2+$2$bf_newline}" >"$bf_state/$1"
 } 2>/dev/null
 
+# bf_state_keep NAME LINE: a secret, for bf_secret of a run with which it does not come.
+bf_state_keep() {
+    (umask 077 && mkdir -p "$bf_state/kept" && bf_state_put "kept/$1" "$2")
+} 2>/dev/null
+
 # bf_state_rename FROM TO: a file of state that was not to count before takes the place of another.
 bf_state_rename() {
     mv -f "$bf_state/$1" "$bf_state/$2"
