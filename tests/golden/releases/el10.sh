@@ -586,7 +586,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com 1d7cee4edd8d35a586b56b79381eb873f2fc53a6ea73ab034730b17cd4144c28 10cc5a23852d369649ca01dce7b5febdda5508ca9892865211bc327d8d004b04
+        bf_stamp web10.prod.den.example.com 1d7cee4edd8d35a586b56b79381eb873f2fc53a6ea73ab034730b17cd4144c28 3ee57e9367f949fb6b3755fb084ab88db44ca4ad0be36589a20ce7f4852e03ef
         bf_end $?
     fi
 }

@@ -575,7 +575,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com 335219b0b7c40e65847ddd2166f393b32c47de8eaa6c8a53b883683371c25b6d 10cc5a23852d369649ca01dce7b5febdda5508ca9892865211bc327d8d004b04
+        bf_stamp web05.prod.den.example.com 335219b0b7c40e65847ddd2166f393b32c47de8eaa6c8a53b883683371c25b6d 3ee57e9367f949fb6b3755fb084ab88db44ca4ad0be36589a20ce7f4852e03ef
         bf_end $?
     fi
 }

@@ -559,7 +559,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web06.prod.den.example.com eb748f229b2d0e386d6e999cc8867a7474a0fbb6a4f9a12a5f0cf6902185516c 10cc5a23852d369649ca01dce7b5febdda5508ca9892865211bc327d8d004b04
+        bf_stamp web06.prod.den.example.com eb748f229b2d0e386d6e999cc8867a7474a0fbb6a4f9a12a5f0cf6902185516c 3ee57e9367f949fb6b3755fb084ab88db44ca4ad0be36589a20ce7f4852e03ef
         bf_end $?
     fi
 }

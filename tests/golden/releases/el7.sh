@@ -624,7 +624,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web07.prod.den.example.com 183eea389d456b8f3d15dbc730b07e1c1fd4b072f59aa4950a7c14e301b5736c 10cc5a23852d369649ca01dce7b5febdda5508ca9892865211bc327d8d004b04
+        bf_stamp web07.prod.den.example.com 183eea389d456b8f3d15dbc730b07e1c1fd4b072f59aa4950a7c14e301b5736c 3ee57e9367f949fb6b3755fb084ab88db44ca4ad0be36589a20ce7f4852e03ef
         bf_end $?
     fi
 }

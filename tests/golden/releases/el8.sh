@@ -609,7 +609,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web08.prod.den.example.com 125e7012b60ca0ac9016869173aba84501749a0de49ba8ab53e7e2364749bd46 10cc5a23852d369649ca01dce7b5febdda5508ca9892865211bc327d8d004b04
+        bf_stamp web08.prod.den.example.com 125e7012b60ca0ac9016869173aba84501749a0de49ba8ab53e7e2364749bd46 3ee57e9367f949fb6b3755fb084ab88db44ca4ad0be36589a20ce7f4852e03ef
         bf_end $?
     fi
 }
