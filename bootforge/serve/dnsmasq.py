@@ -66,7 +66,8 @@ def prepare(generation: Generation, mode: Mode, where: Path) -> None:
     except OSError as error:
         raise UsageError(f"{where} cannot be written: {error.strerror}", "give another --store") from None
     if complaint := _complaint(program, where):
-        raise UsageError(f"dnsmasq refuses {where / _CONFIG}: {complaint}", "what is printed was tried with dnsmasq 2.90; an older one may lack an option")
+        hint = "what is printed was tried with dnsmasq 2.90; an older one may lack an option"
+        raise UsageError(f"dnsmasq refuses {where / _CONFIG}: {complaint}", hint)
     for port in _PORTS[mode]:
         _check_port(port)
     _check_addresses(subnets)

@@ -259,8 +259,9 @@ bf_keep_secrets() {
             continue
         fi
         { IFS= read -r bf_line <"$bf_state/kept/$bf_word"; } 2>/dev/null || bf_line=
-        [ "$bf_line" != "$bf_value" ] && bf_change "secret $bf_word" || continue
-        bf_state_keep "$bf_word" "$bf_value" || return 1
+        if [ "$bf_line" != "$bf_value" ] && bf_change "secret $bf_word"; then
+            bf_state_keep "$bf_word" "$bf_value" || return 1
+        fi
     done
 }
 

@@ -609,7 +609,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web08.prod.den.example.com 125e7012b60ca0ac9016869173aba84501749a0de49ba8ab53e7e2364749bd46 3ee57e9367f949fb6b3755fb084ab88db44ca4ad0be36589a20ce7f4852e03ef
+        bf_stamp web08.prod.den.example.com 125e7012b60ca0ac9016869173aba84501749a0de49ba8ab53e7e2364749bd46 db5d77d1d2d6a64d343e65ce1903fd0c1eeae9b6c39beb8510f95b7c4a77ef1c
         bf_end $?
     fi
 }
