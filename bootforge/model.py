@@ -60,11 +60,13 @@ Trail = tuple[Assertion, ...]
 
 @dataclass(frozen=True, slots=True)
 class BootArgs:
-    """The boot target: kernel and initrd by URL, and the arguments that every netboot script prints."""
+    """The boot target: kernel and initrd by URL, and the arguments that every netboot script prints. ``kickstart``: the
+    URL of the one that iPXE puts beside the initrd; None where the installer fetches it itself."""
 
     kernel: str
     initrd: str
     args: tuple[BootArg, ...]
+    kickstart: Slot | None = None
 
 
 @dataclass(frozen=True, slots=True)

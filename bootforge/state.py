@@ -58,6 +58,11 @@ def default_media(store_url: str) -> Path:
     return state_dir(store_url) / "media"
 
 
+def added_loaders(store_url: str) -> Path:
+    """The directory of boot programs that operators added: beside the store."""
+    return state_dir(store_url) / "loaders"
+
+
 def server_key(store_url: str) -> ServerKey:
     """The key beside the store, made at the first use. Raises UsageError when it is unreadable, or others may
     read it."""

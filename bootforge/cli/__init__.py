@@ -34,6 +34,7 @@ VERBS = {
     "adopt": "adopt:adopt",
     "run": "run:run",
     "media": "media:media",
+    "loaders": "loaders:loaders",
     "repo": "repo:repo",
     "schema": "site:schema",
 }
@@ -61,6 +62,7 @@ SUMMARIES = {
     "adopt": "Make a host of one.",
     "run": "Bring hosts to what the site says, over ssh.",
     "media": "Keep install trees: add, list, verify, remove.",
+    "loaders": "Look after network boot programs: list, add, remove.",
     "repo": "Look after repositories: probe.",
     "schema": "Print the JSON Schema of a site's files, for editors.",
 }

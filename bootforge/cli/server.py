@@ -114,6 +114,7 @@ def serve(
 @click.option("--wipe", multiple=True, metavar="DISK", help="A disk that is wiped whatever is on it, or 'all'.")
 @options.site
 @options.store
+@options.media
 @options.as_json
 @options.verbose
 def arm(
@@ -123,6 +124,7 @@ def arm(
     wipe: tuple[str, ...],
     site: Path,
     store: str | None,
+    media: Path | None,
     as_json: bool,
 ) -> None:
     """Permit HOSTS to be installed, once and for a while.
@@ -130,8 +132,9 @@ def arm(
     Disks that are blank or the host's own will be wiped. Any other disk makes the installer refuse, unless --wipe
     names it, as the site does ('disks: {NAME: ...}'); repeat it for more.
 
-    A host that is planned, held or retired is refused, and then none is armed. Prints each kickstart's URL. It is a
-    secret for as long as the permission lasts.
+    A host that is planned, held or retired is refused, and then none is armed; so is one whose loader, shim or
+    pxelinux, the server does not have. Prints each kickstart's URL. It is a secret for as long as the permission
+    lasts.
     """
     from bootforge.plan.cmdline import kickstart_path
     from bootforge.state import default_store, server_key
@@ -140,6 +143,7 @@ def arm(
     names = options.selected(generation, hosts)
     _refuse_others(generation, names)
     _check_wipe(wipe, {name: generation.host(name).spec.disks for name in names})
+    _check_loaders(generation, names, store, media)
     key = server_key(store or default_store())
     with options.opened(store) as opened:
         grants = opened.arm(names, ttl=ttl, why=why, by=options.user(), tokens=key.token, wipe=wipe)
@@ -170,6 +174,19 @@ def _check_wipe(wipe: Iterable[str], disks: Mapping[str, Collection[str]]) -> No
             if disk != "all" and disk not in known:
                 hint = did_you_mean(disk, known) or f"its disks: {', '.join(sorted(known))}"
                 raise UsageError(f"--wipe: {host} has no disk {disk!r}", hint)
+
+
+def _check_loaders(generation: Generation, names: Iterable[str], store: str | None, media: Path | None) -> None:
+    """Raises UsageError when the firmware of one would be sent to a boot program that is not there."""
+    plans = [plan for name in names if (plan := generation.plan(name)).loader != "ipxe"]
+    if not plans:
+        return
+    from bootforge.serve.loaders import lacking_text, loaders_of
+
+    loaders = loaders_of(store, media)
+    for plan in plans:
+        for name in loaders.lacking(plan):
+            raise UsageError(f"{plan.host} boots by {plan.loader}, and there is no {name}", lacking_text(name))
 
 
 @click.command()

@@ -34,8 +34,9 @@ _CHUNK = 1 << 18
 _UNSIZED = 8 << 30
 """Bytes of a file of which no size is known."""
 _PART = ".bootforge-part"
-_BESIDE = (".discinfo", "media.repo", "extra_files.json")
-"""What a tree may have beside .treeinfo without naming it."""
+_SIGNED = ("BOOTX64.EFI", "grubx64.efi", "BOOTAA64.EFI", "grubaa64.efi")
+_BESIDE = (".discinfo", "media.repo", "extra_files.json", *(f"EFI/BOOT/{name}" for name in _SIGNED))
+"""What a tree may have beside .treeinfo without naming it; shim and GRUB have signatures instead of sums."""
 _TRANSIENT = (408, 429, 500, 502, 503, 504)
 _RANGE = re.compile(r"bytes ([0-9]+)-[0-9]+/([0-9]+|\*)")
 

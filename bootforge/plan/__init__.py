@@ -11,6 +11,7 @@ from bootforge.plan.faults import Fault, PlanError
 from bootforge.plan.guests import plan_guests
 from bootforge.plan.hooks import plan_commands
 from bootforge.plan.install import plan_install
+from bootforge.plan.loader import check_loader, loader_of
 from bootforge.plan.machine import check_machine
 from bootforge.plan.network import plan_nics
 from bootforge.plan.steps import plan_steps
@@ -34,6 +35,8 @@ def make_plan(site: Site, host: ResolvedHost, guests: tuple[DomainPlan, ...] = (
     storage = plan_storage(site, host, nics, faults)
     domain = plan_domain(host, nics, faults)
     check_machine(host, faults)
+    if not domain:
+        check_loader(host, boot, faults)
     guest_steps = plan_guests(host, guests, faults)
     steps = plan_steps(site, host, nics, install.disks, storage, guest_steps, faults)
     commands = plan_commands(host, faults)
@@ -52,6 +55,6 @@ def make_plan(site: Site, host: ResolvedHost, guests: tuple[DomainPlan, ...] = (
         domain=domain,
         steps=steps,
         local_boot=host.spec.machine.local_boot,
-        loader=host.spec.machine.loader or ("shim" if host.spec.machine.secure_boot == "true" else "ipxe"),
+        loader=loader_of(host),
         commands=commands,
     )

@@ -36,6 +36,7 @@ KINDS = (
         "iscsi-initiator",
         "iscsi-conf",
         "iscsi-ifaces",
+        "iscsi-secrets",
         "multipath",
         "lvm-scope",
         "san-boot",

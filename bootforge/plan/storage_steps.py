@@ -96,6 +96,14 @@ def _iscsi(plan: StoragePlan) -> Iterator[Step]:
         key = "iface.hwaddress" if iface.mac else "iface.net_ifacename"
         words += [iface.name, key, iface.mac or str(iface.device)]
     yield Step("iscsi-ifaces", "iscsi_ifaces", tuple(words), ("nics",), needs=_FIRST)
+    if names := _secrets(plan):
+        yield Step("iscsi-secrets", "keep_secrets", names, ("chap",), ("install",), _FIRST, secrets=names)
+
+
+def _secrets(plan: StoragePlan) -> tuple[str, ...]:
+    """The names of CHAP's secrets: of the host's, and of the array's where there is one."""
+    slots = (plan.chap.secret, plan.chap.mutual_secret) if plan.chap else ()
+    return tuple(slot.source.partition(":")[2] for slot in slots if slot)
 
 
 def _disks(plan: StoragePlan, release: Release) -> Iterator[Step]:
@@ -126,11 +134,10 @@ def _live(plan: StoragePlan, nics: tuple[Nic, ...], release: Release) -> Iterato
     if plan.sysctl:
         words = tuple(word for pair in plan.sysctl for word in pair)
         yield Step("san-sysctl-live", "sysctl_live", words, ("nics",), LIVE, ("storage-nics",))
-    chap, chap_words = plan.chap, ("", "", "", "")
-    if chap:
-        names = [slot.source.partition(":")[2] if slot else "" for slot in (chap.secret, chap.mutual_secret)]
-        chap_words = (chap.user, names[0], chap.mutual_user or "", names[1])
-    secrets = tuple(name for name in (chap_words[1], chap_words[3]) if name)
+    secrets, chap_words = _secrets(plan), ("", "", "", "")
+    if plan.chap:
+        host_secret, array_secret = (*secrets, "")[:2]
+        chap_words = (plan.chap.user, host_secret, plan.chap.mutual_user or "", array_secret)
     needs = (*_FIRST, "iscsi-initiator", "iscsi-conf", "iscsi-ifaces", "multipath", "lvm-scope", "san-services")
     content = login_plan(plan, nics)
     yield Step("iscsi-login", "iscsi_login", chap_words, _AT, LIVE, needs, content=content, secrets=secrets)

@@ -15,7 +15,10 @@ from bootforge.render.slots import make_artifact
 from bootforge.words import Call
 
 _STORAGE = frozenset(
-    ("storage_nics", "iscsi_ifaces", "iscsi_login", "san_boot", "lvm_scope", "fstab", "volume", "paths")
+    (
+        *("storage_nics", "iscsi_ifaces", "keep_secrets", "iscsi_login"),
+        *("san_boot", "lvm_scope", "fstab", "volume", "paths"),
+    )
 )
 """Functions of the library's storage part, which hosts without volumes do not carry."""
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from bootforge.addr import Mac
 from bootforge.model import Network, Nic, Plan
-from bootforge.plan.loader import ARM64, ARM64_HTTP, BIOS, X64, X64_HTTP, X64_OLD, boot_files
+from bootforge.plan.loader import ARM64, ARM64_HTTP, BIOS, X64, X64_HTTP, X64_OLD, boot_files, first_script
 from bootforge.render.engine import Engine
 from bootforge.words import HostName
 
@@ -92,14 +92,14 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
-    """A network that DHCP serves; its name is the tag of everything in it. ``address`` is the server's; ``boot`` what
-    firmware boots that no lease says otherwise of; ``own``: the leases that do."""
+    """A network that DHCP serves; its name is the tag of everything in it. ``address`` is the server's; ``script`` is
+    what iPXE boots, ``boot`` what firmware boots that no lease says otherwise of; ``own``: the leases that do."""
 
     network: Network
     first: IPv4Address
     netmask: IPv4Address
-    server: str
     address: str
+    script: str
     dns: tuple[IPv4Address, ...]
     boot: tuple[Boot, ...]
     leases: tuple[Lease, ...]
@@ -129,8 +129,8 @@ def make_subnets(networks: Iterable[Network], plans: Iterable[Plan]) -> tuple[Su
                     network,
                     network.subnet.network_address,
                     network.subnet.netmask,
-                    network.server,
                     _address(network),
+                    first_script(network),
                     tuple(one for one in network.dns if isinstance(one, IPv4Address)),
                     _boots(network, boot_files(network)),
                     leases,

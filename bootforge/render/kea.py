@@ -63,7 +63,7 @@ def _kinds() -> Iterator[Json]:
 def _boots(subnet: Subnet) -> Iterator[Json]:
     """What a client of a network boots: iPXE its script, firmware the file of its kind or of the host that it is."""
     name = subnet.network.name
-    yield _class(f"{name}{_IPXE}", f"member('{_IPXE}')", {"boot-file-name": f"{subnet.server}/boot.ipxe"})
+    yield _class(f"{name}{_IPXE}", f"member('{_IPXE}')", {"boot-file-name": subnet.script})
     if subnet.own:
         yield {"name": f"{name}_own"}
     others = f" and not member('{name}_own')" if subnet.own else ""

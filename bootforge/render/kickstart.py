@@ -29,6 +29,7 @@ def render_kickstart(plan: Plan, bootstrap: Artifact, engine: Engine) -> Artifac
         secrets=tuple(_Secret(name, Slot(f"secret:{name}")) for name in secrets),
         revision=Slot("site.revision"),
         wipe=Slot("grant.wipe"),
+        url=plan.boot.kickstart,
     )
     return make_artifact("kickstart", "text/plain; charset=utf-8", text)
 

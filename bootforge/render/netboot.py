@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from bootforge.model import Artifact, LocalBoot, Plan
+from bootforge.plan.loader import media_path, own_path
 from bootforge.releases import RELEASES
 from bootforge.render.engine import Engine
 from bootforge.render.slots import make_artifact
@@ -33,14 +34,16 @@ def render_ipxe(plan: Plan, engine: Engine) -> Artifact:
 
 def render_others(plan: Plan, engine: Engine) -> Iterator[Artifact]:
     """The same for GRUB 2 and for lpxelinux. Neither has TLS, and a comma parts the initrds of pxelinux, so what
-    cannot fetch the plan's kernel and initrd gets no script."""
+    cannot fetch the plan's kernel and initrd gets no script. iPXE alone is given a kickstart to fetch."""
     kernel, initrd = _grub_file(plan.boot.kernel), _grub_file(plan.boot.initrd)
-    if not kernel or not initrd:
+    if not kernel or not initrd or plan.boot.kickstart:
         return
     efi = RELEASES[plan.release].grub_linux == "linuxefi"
-    script = engine.render(
-        "netboot/install.grub.j2", host=plan.host, boot=plan.boot, kernel=kernel, initrd=initrd, efi=efi
-    )
+    near: dict[str, str | None] = {"near_kernel": None, "near_initrd": None}
+    if plan.loader == "shim" and media_path(plan, plan.boot.kernel) and media_path(plan, plan.boot.initrd):
+        near = {f"near_{name}": f"/{own_path(plan.boot_mac)}{name}" for name in ("kernel", "initrd")}
+    values = {"host": plan.host, "boot": plan.boot, "kernel": kernel, "initrd": initrd, "efi": efi, **near}
+    script = engine.render("netboot/install.grub.j2", **values)
     yield make_artifact("grub", _TYPE, script)
     if "," not in plan.boot.initrd:
         script = engine.render("netboot/install.pxelinux.j2", host=plan.host, boot=plan.boot)
@@ -57,11 +60,22 @@ def _grub_file(url: str) -> str:
     return f"(http,{parts.hostname}{port}){parts.path}"
 
 
-def render_local(who: str, how: LocalBoot, engine: Engine) -> str:
-    """The script that boots the local disk; ``who`` is a host name or a MAC address, for the console."""
-    return engine.render("netboot/local.ipxe.j2", who=who, **_LOCAL[how])
+def render_local(who: str, how: LocalBoot, engine: Engine, kind: str = "ipxe") -> str:
+    """The script that boots the local disk; ``who`` is a host name or a MAC address, for the console. ``kind``: ipxe,
+    grub or pxelinux."""
+    return engine.render(f"netboot/local.{kind}.j2", who=who, **_LOCAL[how])
+
+
+def render_grub_chain(engine: Engine) -> str:
+    """The script for every GRUB that looks where it was built to look: it asks again with its MAC address."""
+    return engine.render("netboot/chain.grub.j2")
+
+
+def render_first(server: str, engine: Engine) -> str:
+    """The script that DHCP names, by TFTP: it fetches the next one from ``server``, a base URL."""
+    return engine.render("netboot/first.ipxe.j2", server=server)
 
 
 def render_chain(engine: Engine) -> str:
-    """The script that every iPXE gets first: it asks again with its MAC address, UUID and serial."""
+    """The script that every iPXE gets first by HTTP: it asks again with its MAC address, UUID and serial."""
     return engine.render("netboot/chain.ipxe.j2")

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from email.utils import formatdate
 
+from bootforge.serve.bootfiles import is_fetched
 from bootforge.serve.media import PREFIX
 from bootforge.serve.ranges import Reply, Span
 
@@ -20,20 +21,31 @@ _TOGETHER = 256 * 1024
 class Connection:
     """A client: asking, until the whole head of a request is there; then sending; then asking again, or closed."""
 
-    __slots__ = ("client", "deadline", "fd", "file", "keep", "lingers", "parts", "sends", "socket", "start")
+    __slots__ = ("asked", "client", "deadline", "fd", "file", "keep", "lingers", "parts", "question", "sends", "socket")
 
     def __init__(self, connected: socket.socket, client: str, deadline: float) -> None:
         self.socket, self.fd, self.client, self.deadline = connected, connected.fileno(), client, deadline
         self.parts: deque[bytes | Span] = deque()
         self.file = -1
         self.keep = self.lingers = self.sends = False
-        self.start = 0
+        self.asked, self.question = b"", 0
 
 
 def is_media(data: bytes) -> bool:
     """Whether the first line names a file of the media directory, as a path or as a whole URL."""
+    return _fetched(data).startswith(PREFIX)
+
+
+def boot_file(data: bytes) -> str | None:
+    """The name of a boot file, if that is what the first line asks for."""
+    path = _fetched(data).partition(b"?")[0].removeprefix(b"/").decode("latin-1")
+    return path if is_fetched(path) else None
+
+
+def _fetched(data: bytes) -> bytes:
+    """The path of what is to be sent, or of which it is asked what it is; b'' of everything else."""
     words = data.partition(b"\r\n")[0].split(b" ")
-    return len(words) == 3 and words[0] in (b"GET", b"HEAD") and _path(words[1]).startswith(PREFIX)
+    return _path(words[1]) if len(words) == 3 and words[0] in (b"GET", b"HEAD") else b""
 
 
 def _path(target: bytes) -> bytes:

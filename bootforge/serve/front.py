@@ -1,5 +1,6 @@
-"""The process that every HTTP connection comes to first: one loop that gives out media by itself, and hands whoever
-asks for anything else over to the threads of the HTTP worker once the whole head of his request is there.
+"""The process that every HTTP connection comes to first: one loop that gives out media and boot files by itself, and
+hands whoever asks for anything else over to the threads of the HTTP worker once the whole head of his request is there.
+Which file a host boots by, it asks the worker.
 
 So nobody who reads slowly, or does not finish asking, ever holds a thread: that is what keeps kickstarts from waiting
 behind downloads. A connection is handed over as a descriptor, its request unread, and never comes back: the worker
@@ -20,8 +21,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from bootforge.serve.answers import refusal, shown_path
-from bootforge.serve.connection import Connection, head, is_media, parse, send_part
-from bootforge.serve.media import Absent, Media, accel
+from bootforge.serve.connection import Connection, boot_file, head, is_media, parse, send_part
+from bootforge.serve.media import Absent, Media, Opened, accel, version_of
+from bootforge.serve.questions import Asker, Question
 from bootforge.serve.ranges import Reply, Span, reply
 
 log = logging.getLogger(__name__)
@@ -44,11 +46,18 @@ _READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 
 
 class Front:
-    """``queue`` is the end of a pair of sockets by which connections are handed over. ``nginx``: the address of one
-    that asks for everybody, and sends the files itself. ``drain``: seconds for transfers to end after SIGTERM."""
+    """``queue`` is the end of a pair of sockets by which connections are handed over, ``asker`` of one for questions.
+    ``nginx``: the address of one that asks for everybody, and sends the files itself. ``drain``: seconds for transfers
+    to end after SIGTERM."""
 
     def __init__(
-        self, listener: socket.socket, queue: socket.socket, media: Media, nginx: str | None, drain: float
+        self,
+        listener: socket.socket,
+        queue: socket.socket,
+        asker: Asker,
+        media: Media,
+        nginx: str | None,
+        drain: float,
     ) -> None:
         listener.setblocking(False)
         queue.setblocking(False)
@@ -57,6 +66,8 @@ class Front:
         self.askers: dict[int, Connection] = {}
         self.senders: dict[int, Connection] = {}
         self.handed: deque[Connection] = deque()
+        self.asker = asker
+        self.waiting: dict[int, Connection] = {}
         self.most = max(_most_descriptors() // 2 - 64, 64)
         self.transfers = self.most * 3 // 4
         self.stopping = self.listening = False
@@ -66,7 +77,7 @@ class Front:
         signal.set_wakeup_fd(wake.fileno())
         self.waker = wake
         signal.signal(signal.SIGTERM, lambda number, frame: None)
-        for fd in (self.wake.fileno(), self.bulk.fileno()):
+        for fd in (self.wake.fileno(), self.bulk.fileno(), asker.fileno()):
             self.quick.register(fd, select.EPOLLIN)
         self.quick.register(queue.fileno(), 0)
         self._listen(True)
@@ -74,13 +85,16 @@ class Front:
     def run(self) -> None:
         """Until SIGTERM, and then until the last transfer has ended."""
         swept = time.monotonic()
-        while not self.stopping or ((self.senders or self.handed) and time.monotonic() < self.end):
+        busy = (self.senders, self.handed, self.waiting)
+        while not self.stopping or (any(busy) and time.monotonic() < self.end):
             ready = dict(self.quick.poll(1.0))
             for fd, event in ready.items():
                 if connection := self.askers.get(fd):
                     self._guarded(self._asked, connection, event)
             if self.queue.fileno() in ready:
                 self._hand_over()
+            if self.asker.fileno() in ready:
+                self._answered()
             if self.bulk.fileno() in ready:
                 for fd, _ in self.bulk.poll(0, _TURNS):
                     if connection := self.senders.get(fd):
@@ -155,6 +169,10 @@ class Front:
             self._close(connection)
             return
         ended = bool(event & (select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR))
+        if connection.question:
+            if ended:
+                self._close(connection)
+            return
         try:
             data = connection.socket.recv(HEAD, socket.MSG_PEEK)
         except BlockingIOError:
@@ -166,6 +184,9 @@ class Front:
         elif whole and is_media(data):
             connection.socket.recv(len(asked) + len(end))
             self._answer(connection, asked)
+        elif whole and (name := boot_file(data)):
+            connection.socket.recv(len(asked) + len(end))
+            self._ask_worker(connection, asked, name)
         elif whole or ended:
             self._forget(connection)
             self.handed.append(connection)
@@ -199,20 +220,64 @@ class Front:
         except ValueError:
             self._refuse(connection)
             return
-        shown = shown_path(target.decode("latin-1"))
         if len(self.senders) >= self.transfers:
-            log.warning("%s %s %s 503: too many transfers", connection.client, method, shown)
-            self._begin(connection, head(Reply(503, (("Retry-After", "5"), ("Content-Length", "0"))), False))
+            self._busy(connection, "too many transfers")
             return
         try:
             opened = self.media.open(target)
         except Absent:
+            opened = None
+        self._give(connection, method, target, version, headers, opened)
+
+    def _ask_worker(self, connection: Connection, asked: bytes, name: str) -> None:
+        try:
+            parse(asked)
+        except ValueError:
+            self._refuse(connection)
+            return
+        number = self.asker.ask(Question("http", connection.client, name))
+        if number is None or len(self.senders) >= self.transfers:
+            self._busy(connection, "too many transfers, or questions of what to boot")
+            return
+        connection.asked, connection.question = asked, number
+        connection.deadline = time.monotonic() + ASKING
+        self.waiting[number] = connection
+
+    def _answered(self) -> None:
+        for number, fd in self.asker.answers():
+            connection = self.waiting.pop(number, None)
+            if connection:
+                connection.question = 0
+                self._guarded(self._found, connection, -1 if fd is None else fd)
+            elif fd is not None:
+                os.close(fd)
+
+    def _found(self, connection: Connection, fd: int) -> None:
+        opened = Opened(fd, version_of(os.fstat(fd)), None) if fd >= 0 else None
+        method, target, version, headers = parse(connection.asked)
+        self._give(connection, method, target, version, headers, opened)
+
+    def _busy(self, connection: Connection, why: str) -> None:
+        log.warning("%s 503: %s", connection.client, why)
+        self._begin(connection, head(Reply(503, (("Retry-After", "5"), ("Content-Length", "0"))), False))
+
+    def _give(
+        self,
+        connection: Connection,
+        method: str,
+        target: bytes,
+        version: str,
+        headers: dict[str, str],
+        opened: Opened | None,
+    ) -> None:
+        shown = shown_path(target.decode("latin-1"))
+        if not opened:
             log.info("%s %s %s 404", connection.client, method, shown)
             self._refuse(connection, method == "HEAD")
             return
         connection.file = opened.fd
-        if connection.client == self.nginx:
-            there = (("X-Accel-Redirect", accel(opened)), ("Content-Type", "application/octet-stream"))
+        if connection.client == self.nginx and opened.path is not None:
+            there = (("X-Accel-Redirect", accel(opened.path)), ("Content-Type", "application/octet-stream"))
             made = Reply(200, (*there, ("Content-Length", "0")))
         else:
             made = reply({**headers, "range": ""} if method == "HEAD" else headers, opened.version, time.time())
@@ -274,6 +339,7 @@ class Front:
         """Both loops forget it: a descriptor that another process has as well does not leave them by being closed."""
         self.askers.pop(connection.fd, None)
         self.senders.pop(connection.fd, None)
+        self.waiting.pop(connection.question, None)
         for loop in (self.quick, self.bulk) if connection.sends else (self.quick,):
             with suppress(OSError):
                 loop.unregister(connection.fd)
@@ -305,7 +371,7 @@ class Front:
         self.listener.close()
         for connection in list(self.askers.values()):
             self._guarded(self._asked, connection, 0)
-        for connection in list(self.askers.values()):
+        for connection in [one for one in self.askers.values() if not one.question]:
             self._close(connection)
         self._hand_over()
 
@@ -319,6 +385,8 @@ def _most_descriptors() -> int:
     return soft if soft != resource.RLIM_INFINITY else 1 << 20
 
 
-def run(listener: socket.socket, queue: socket.socket, media: Media, nginx: str | None, drain: float) -> None:
+def run(
+    listener: socket.socket, queue: socket.socket, asker: Asker, media: Media, nginx: str | None, drain: float
+) -> None:
     """Serves until SIGTERM, and then until the last transfer has ended."""
-    Front(listener, queue, media, nginx, drain).run()
+    Front(listener, queue, asker, media, nginx, drain).run()

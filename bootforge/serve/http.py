@@ -17,14 +17,12 @@ from werkzeug.exceptions import HTTPException
 
 from bootforge.addr import is_address, parse_mac
 from bootforge.errors import BootforgeError
-from bootforge.model import Artifact, Grant, LocalBoot, Plan
-from bootforge.plan.cmdline import kickstart_path
-from bootforge.render.netboot import render_chain, render_local
-from bootforge.seal import seal
+from bootforge.model import Plan
+from bootforge.render.netboot import render_chain
 from bootforge.serve.answers import REFUSED, shown_path
-from bootforge.serve.keeper import Keeper, Served
-from bootforge.state import ServerKey
-from bootforge.store import Decision, Store
+from bootforge.serve.cpio import archive
+from bootforge.serve.keeper import Served
+from bootforge.serve.netboot import Kind, Server, boot_script, record_failure, sealed
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -36,9 +34,6 @@ Policy = Literal["anybody", "machine", "grant"]
 permission; nothing but the grant's own script holds more than a name. ``grant``: host, token and client must be
 those of a live grant."""
 
-_ARMED = ("armed", "booting", "installing", "stuck")
-"""States of a host whose next netboot might be its installer."""
-
 _MAX_REPORT = 256 * 1024
 LOGS = ("anaconda.log", "program.log", "storage.log", "packaging.log", "syslog", "install.log", "post.log")
 """What an installer may send beside its report: templates/install/logs.sh sends these."""
@@ -47,15 +42,6 @@ _MAC_HEADER = re.compile(r"HTTP_X_RHN_PROVISIONING_MAC_\d+")
 
 class Refused(Exception):
     """The request is refused; its event has been recorded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """What the handlers need: the generation being served, the store and the key of tokens."""
-
-    keeper: Keeper
-    store: Store
-    key: ServerKey
 
 
 def create_app(server: Server, nginx: str | None = None) -> Flask:
@@ -153,66 +139,44 @@ def chain(server: Server) -> Response:
     return _text(render_chain(server.keeper.current.generation.engine))
 
 
-def netboot(server: Server, mac: str) -> Response:
-    """The boot permission: the installer for an armed host that is active still, the local disk for every other
-    machine."""
-    served = server.keeper.current
+def ipxe(server: Server, mac: str) -> Response:
+    """What the boot permission lets this machine boot, for iPXE."""
+    said = {key: request.args.get(key, "")[:100] for key in ("uuid", "serial")}
+    return _script(server, mac, "ipxe", " ".join(f"{key}={value}" for key, value in said.items() if value))
+
+
+def grub(server: Server, mac: str) -> Response:
+    """The same for a GRUB that was fetched by HTTP; one that was fetched by TFTP asks there."""
+    return _script(server, mac, "grub")
+
+
+def _script(server: Server, mac: str, kind: Kind, said: str = "") -> Response:
     try:
-        asked = parse_mac(mac).text
+        return _text(boot_script(server, mac, _client(), kind, said))
     except ValueError:
         raise Refused from None
-    host = served.generation.by_mac.get(asked)
-    if host is None:
-        said = {key: request.args.get(key, "")[:100] for key in ("uuid", "serial")}
-        detail = " ".join(f"{key}={value}" for key, value in said.items() if value)
-        try:
-            server.store.record("discovered", mac=asked, address=_client(), detail=detail, coalesce=3600)
-        except BootforgeError as error:
-            log.error("%s is unknown, and that could not be recorded: %s", asked, error)
-        return _local(served, asked)
-    plan = served.generation.plan(host)
-    if plan.boot_mac.text != asked or plan.state != "active":
-        return _local(served, host, plan.local_boot)
-    armed = any(one.state in _ARMED for one in server.store.status([host]))
-    if armed and not _can_seal(server, served, plan):
-        return _local(served, host, plan.local_boot)
-    decision = server.store.permit_boot(host, _client())
-    if decision.grant is None:
-        return _local(served, host, plan.local_boot)
-    script = served.generation.artifact(host, "ipxe")
-    return _text(_sealed(server, served, script, plan, decision), script.media_type)
-
-
-def _local(served: Served, who: str, how: LocalBoot = "exit-1") -> Response:
-    return _text(render_local(who, how, served.generation.engine))
-
-
-def _can_seal(server: Server, served: Served, plan: Plan) -> bool:
-    """Whether the secrets of the kickstart can be had, found out before the installer is booted for nothing and
-    before the permission is used."""
-    try:
-        grant = make_grant(plan, "", server.key, served)
-        for kind in ("kickstart", "ipxe"):
-            seal(served.generation.artifact(plan.host.text, kind), grant, served.vault)
-        return True
-    except BootforgeError as error:
-        _record_failure(server, plan, error)
-        return False
-
-
-def _record_failure(server: Server, plan: Plan, error: BootforgeError) -> None:
-    # No address: whoever asks from many would bring as many rows of our own.
-    log.error("%s: %s", plan.host, error)
-    server.store.record("error", host=plan.host.text, detail=str(error), coalesce=60, own=True)
 
 
 # What a grant opens
 
 
 def kickstart(server: Server, host: str, token: str) -> Response:
-    """The kickstart permission: this host, this token, one client, a machine that looks like the one armed."""
+    """The kickstart, for an installer: it says in headers which machine it is."""
+    return _text(*_kickstart(server, host, token, _said_by_installer()))
+
+
+def kickstart_archive(server: Server, host: str, token: str) -> Response:
+    """The kickstart as /ks.cfg of an initramfs, for iPXE: it says in the query which machine it is."""
+    said = request.args.getlist("mac"), request.args.get("serial", "")
+    text, _ = _kickstart(server, host, token, said)
+    return _text(archive("ks.cfg", text), "application/octet-stream")
+
+
+def _kickstart(server: Server, host: str, token: str, said: Said) -> tuple[bytes, str]:
+    """The kickstart permission: this host, this token, one client, a machine that looks like the one armed. The text
+    and its type."""
     served, plan = _plan(server, host, "kickstart")
-    why = _mismatch(plan)
+    why = _mismatch(plan, said)
     if why and served.generation.site.policy.mismatch == "refuse":
         server.store.record("refused", host=host, address=_client(), detail=f"kickstart: {why}", coalesce=60)
         raise Refused
@@ -223,9 +187,9 @@ def kickstart(server: Server, host: str, token: str) -> Response:
         server.store.record("alarm", host=host, address=_client(), detail=f"kickstart: {why}", coalesce=60)
     artifact = served.generation.artifact(host, "kickstart")
     try:
-        return _text(_sealed(server, served, artifact, plan, decision), artifact.media_type)
+        return sealed(server, served, artifact, plan, decision), artifact.media_type
     except BootforgeError as error:
-        _record_failure(server, plan, error)
+        record_failure(server, plan, error)
         raise Refused from None
 
 
@@ -283,8 +247,10 @@ def _body() -> bytes:
 
 ROUTES = (
     Route("/boot.ipxe", "GET", "anybody", chain),
-    Route("/m/<mac>/boot.ipxe", "GET", "machine", netboot),
+    Route("/m/<mac>/boot.ipxe", "GET", "machine", ipxe),
+    Route("/m/<mac>/grub.cfg", "GET", "machine", grub),
     Route("/i/<host>/<token>/kickstart", "GET", "grant", kickstart),
+    Route("/i/<host>/<token>/kickstart.cpio", "GET", "grant", kickstart_archive),
     Route("/i/<host>/<token>/bootstrap", "GET", "grant", bootstrap),
     Route("/i/<host>/<token>/report/<outcome>", "POST", "grant", report),
     Route("/i/<host>/<token>/log/<name>", "POST", "grant", keep_log),
@@ -304,35 +270,29 @@ def _is_planned(plan: Plan) -> bool:
     return _client().removeprefix("::ffff:") in {str(nic.address.ip) for nic in plan.nics if nic.address}
 
 
-def _sealed(server: Server, served: Served, artifact: Artifact, plan: Plan, decision: Decision) -> bytes:
-    assert decision.grant is not None
-    return seal(artifact, make_grant(plan, decision.grant.id, server.key, served, decision.grant.wiped), served.vault)
+Said = tuple[list[str], str]
+"""What a machine says that it is: MAC addresses and serial number."""
 
 
-def make_grant(plan: Plan, grant_id: str, key: ServerKey, served: Served, wipe: tuple[str, ...] = ()) -> Grant:
-    """The grant as ``seal`` needs it; its URL is that of the server as the installer sees it."""
-    token = key.token(grant_id)
-    url = f"{plan.server}{kickstart_path(plan.host.text, token)}"
-    return Grant(plan.host.text, token, url, served.generation.site.revision, wipe)
+def _said_by_installer() -> Said:
+    """The installer sends every nic's name and address, in no useful order, and the serial number (anaconda, rhel-9:
+    dracut/anaconda-ks-sendheaders.sh)."""
+    named = [str(value).split() for name, value in request.environ.items() if _MAC_HEADER.fullmatch(name)]
+    return [words[-1] for words in named if words], request.headers.get("X-System-Serial-Number", "").strip()
 
 
-def _mismatch(plan: Plan) -> str:
-    """Why the machine that asks does not look like the planned one; '' when it does, or says nothing.
-
-    The installer sends every nic's address, in no useful order, and the serial number (anaconda, rhel-9:
-    dracut/anaconda-ks-sendheaders.sh). They identify; they never authenticate.
-    """
+def _mismatch(plan: Plan, said: Said) -> str:
+    """Why the machine that asks does not look like the planned one; '' when it does, or says nothing. What it says
+    identifies; it never authenticates."""
     macs = set()
-    for name, value in request.environ.items():
-        if _MAC_HEADER.fullmatch(name):
-            words = str(value).split()
-            try:
-                macs.add(parse_mac(words[-1] if words else "").text)
-            except ValueError:
-                continue
+    for word in said[0]:
+        try:
+            macs.add(parse_mac(word).text)
+        except ValueError:
+            continue
     if macs and not macs & {nic.mac.text for nic in plan.nics if nic.mac}:
         return f"the machine's MAC addresses are {', '.join(sorted(macs)[:8])}"
-    serial = request.headers.get("X-System-Serial-Number", "").strip()
+    serial = said[1]
     if serial and plan.serial and serial != plan.serial:
         return f"the machine's serial number is {serial[:64]!r}"
     return ""

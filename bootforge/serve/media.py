@@ -30,11 +30,11 @@ class Absent(Exception):
 
 @dataclass(slots=True)
 class Opened:
-    """A file that is open: its descriptor, its version, and its path below the media directory."""
+    """A file that is open: its descriptor, its version, and its path below the media directory, if it is there."""
 
     fd: int
     version: Version
-    path: bytes
+    path: bytes | None
 
 
 class Media:
@@ -64,14 +64,19 @@ class Media:
         finally:
             if place >= 0:
                 os.close(place)
-        # The time of change of the inode, which no copying program sets: another file under the same name differs.
-        etag = f'"{status.st_ino:x}.{status.st_ctime_ns:x}.{status.st_size:x}"'
-        return Opened(fd, Version(status.st_size, int(status.st_mtime), etag), inside)
+        return Opened(fd, version_of(status), inside)
 
 
-def accel(opened: Opened) -> str:
-    """The file as nginx finds it, for X-Accel-Redirect."""
-    return ACCEL + quote(opened.path)
+def version_of(status: os.stat_result) -> Version:
+    """What tells one file from another that once had its name."""
+    # The time of change of the inode, which no copying program sets: another file under the same name differs.
+    etag = f'"{status.st_ino:x}.{status.st_ctime_ns:x}.{status.st_size:x}"'
+    return Version(status.st_size, int(status.st_mtime), etag)
+
+
+def accel(path: bytes) -> str:
+    """A file as nginx finds it, for X-Accel-Redirect."""
+    return ACCEL + quote(path)
 
 
 def _names(target: bytes) -> list[bytes]:

@@ -23,14 +23,19 @@ from bootforge.errors import Exit, UsageError
 from bootforge.generation import Generation
 from bootforge.render.dhcp import Mode
 from bootforge.serve import dnsmasq, tftp, tftp_wire
-from bootforge.serve.loaders import find_loader, missing_loaders
+from bootforge.serve.loaders import Loaders, lacking_text
+from bootforge.serve.media import Media
+from bootforge.serve.questions import Asker, answer
+from bootforge.serve.script import first_scripts
 from bootforge.serve.source import Source
-from bootforge.state import default_media, server_key, state_dir
+from bootforge.state import added_loaders, default_media, server_key, state_dir
 from bootforge.store import open_store
 
 log = logging.getLogger(__name__)
 
 DRAIN = 30.0
+EVERYBODYS = ("undionly.kpxe", "snponly.efi")
+"""Programs that every server should have, for machines that nobody knows yet."""
 _BUILD = 600
 """Seconds for a worker to build its first generation, before it is taken for dead: 10,000 hosts take 14."""
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
@@ -50,6 +55,23 @@ class Options:
     media: Path | None = None
     nginx: str | None = None
     dnsmasq: Mode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """The pairs of sockets between the HTTP worker, at the second ends, and the others: for connections that the front
+    hands over, and for questions of the front and of TFTP."""
+
+    connections: tuple[socket.socket, socket.socket]
+    front: tuple[socket.socket, socket.socket]
+    tftp: tuple[socket.socket, socket.socket]
+
+    def close_but(self, *kept: socket.socket) -> None:
+        """In a child, which has those of the others too."""
+        for pair in (self.connections, self.front, self.tftp):
+            for one in pair:
+                if one not in kept:
+                    one.close()
 
 
 @dataclass(slots=True)
@@ -108,23 +130,24 @@ def serve(options: Options, announce: Callable[[str], None]) -> int:
     open_store(options.store).close()
     server_key(options.store)
     generation = options.source.build()
-    revision = generation.site.revision
     if options.dnsmasq:
         dnsmasq.prepare(generation, options.dnsmasq, dnsmasq.directory(state))
-    del generation
     http, udp = _bind(options)
     wake_read, wake_write = os.pipe()
-    for name in missing_loaders():
-        log.warning("no loader %s: install the package ipxe (Debian) or ipxe-bootimgs-x86 (EL)", name)
-    hand, handed = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    media = options.media or default_media(options.store)
+    media = Media(options.media or default_media(options.store))
+    loaders = Loaders(added_loaders(options.store), media)
+    _warn(generation, loaders)
+    pairs = Pairs(*(socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(3)))
+    hand = pairs.connections[0]
     children = [
-        Child("front", lambda: _run_front(http, udp, hand, handed, media, options.nginx)),
-        Child("http", lambda: _run_http(options, http, udp, hand, handed, wake_read, state)),
-        Child("tftp", lambda: _run_tftp(options, http, udp, hand, handed)),
+        Child("front", lambda: _run_front(http, udp, pairs, media, options.nginx)),
+        Child("http", lambda: _run_http(options, http, udp, pairs, wake_read, state, loaders)),
+        Child("tftp", lambda: _run_tftp(options, http, udp, pairs, loaders)),
     ]
     if options.dnsmasq:
-        children.append(Child("dhcp", lambda: _run_dnsmasq(state, http, udp, hand, handed)))
+        children.append(Child("dhcp", lambda: _run_dnsmasq(state, http, udp, pairs)))
+    revision = generation.site.revision
+    del generation
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     for child in children:
         child.start()
@@ -132,6 +155,17 @@ def serve(options: Options, announce: Callable[[str], None]) -> int:
     announce(f"http://{_shown(http)}/")
     announce(f"tftp://{_shown(udp)}/")
     return _supervise(children, wake_write, hand)
+
+
+def _warn(generation: Generation, loaders: Loaders) -> None:
+    """Says what hosts cannot boot by: their loader, wherever it should come from, or iPXE for everybody else."""
+    lacking: dict[str, list[str]] = {name: [] for name in EVERYBODYS if not loaders.find(name)}
+    for plan in generation.plans.values():
+        for name in loaders.lacking(plan) if plan.state == "active" else ():
+            lacking.setdefault(name, []).append(plan.host.text)
+    for name, hosts in lacking.items():
+        whose = f" for {hosts[0]}" + (f" and {len(hosts) - 1} more" if len(hosts) > 1 else "") if hosts else ""
+        log.warning("no loader %s%s: %s", name, whose, lacking_text(name))
 
 
 def _bind(options: Options) -> tuple[socket.socket, socket.socket]:
@@ -198,32 +232,35 @@ def _stop(children: list[Child]) -> None:
             os.kill(child.pid, signal.SIGKILL)
 
 
-def _run_front(
-    listener: socket.socket,
-    udp: socket.socket,
-    hand: socket.socket,
-    handed: socket.socket,
-    media: Path,
-    nginx: str | None,
-) -> None:
+def _run_front(listener: socket.socket, udp: socket.socket, pairs: Pairs, media: Media, nginx: str | None) -> None:
     from bootforge.serve import front
-    from bootforge.serve.media import Media
 
     udp.close()
-    handed.close()
-    front.run(listener, hand, Media(media), nginx, DRAIN)
+    hand, asker = pairs.connections[0], pairs.front[0]
+    pairs.close_but(hand, asker)
+    front.run(listener, hand, Asker(asker), media, nginx, DRAIN)
 
 
-def _run_tftp(options: Options, *others: socket.socket) -> None:
-    http, udp, hand, handed = others
-    for other in (http, hand, handed):
-        other.close()  # else a transfer that ends late would keep the next server from its port
-    tftp.run(udp, find_loader, single_port=options.tftp_single_port)
+def _run_tftp(options: Options, http: socket.socket, udp: socket.socket, pairs: Pairs, loaders: Loaders) -> None:
+    from bootforge.serve.bootfiles import is_asked
+
+    http.close()  # else a transfer that ends late would keep the next server from its port
+    asker = pairs.tftp[0]
+    pairs.close_but(asker)
+    script = first_scripts()
+    tftp.run(
+        udp,
+        lambda name: script(name) or loaders.shared(name),
+        asker=Asker(asker),
+        is_asked=is_asked,
+        single_port=options.tftp_single_port,
+    )
 
 
-def _run_dnsmasq(state: Path, *others: socket.socket) -> None:
-    for other in others:
-        other.close()
+def _run_dnsmasq(state: Path, http: socket.socket, udp: socket.socket, pairs: Pairs) -> None:
+    http.close()
+    udp.close()
+    pairs.close_but()
     dnsmasq.run(dnsmasq.directory(state))
 
 
@@ -231,15 +268,17 @@ def _run_http(
     options: Options,
     listener: socket.socket,
     udp: socket.socket,
-    hand: socket.socket,
-    handed: socket.socket,
+    pairs: Pairs,
     wake: int,
     state: Path,
+    loaders: Loaders,
 ) -> None:
     from gunicorn.app.base import BaseApplication
 
-    from bootforge.serve.http import Server, create_app
+    from bootforge.serve.bootfiles import BootFiles
+    from bootforge.serve.http import create_app
     from bootforge.serve.keeper import Keeper
+    from bootforge.serve.netboot import Server
     from bootforge.serve.worker import CONNECTIONS, THREADS, Worker
 
     def follow(generation: Generation) -> None:
@@ -247,7 +286,8 @@ def _run_http(
             dnsmasq.write_files(generation, options.dnsmasq, dnsmasq.directory(state))
 
     udp.close()
-    hand.close()
+    handed, *questions = pairs.connections[1], pairs.front[1], pairs.tftp[1]
+    pairs.close_but(handed, *questions)
     Worker.queue, Worker.nginx = handed, options.nginx
 
     class Http(BaseApplication):  # type: ignore[misc]
@@ -278,6 +318,9 @@ def _run_http(
             keeper = Keeper(options.source, state, follow)
             keeper.watch(wake)
             server = Server(keeper, open_store(options.store), server_key(options.store))
+            files = BootFiles(server, loaders)
+            for one in questions:
+                answer(one, files.find)
             return create_app(server, options.nginx)
 
     Http().run()

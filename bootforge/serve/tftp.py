@@ -21,6 +21,7 @@ answer here:
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import signal
 import socket
@@ -29,8 +30,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-from bootforge.serve.tftp_files import Cache, open_file
+from bootforge.serve.questions import Asker, Question
+from bootforge.serve.tftp_files import Cache, as_asked, open_file
 from bootforge.serve.tftp_line import Line, OwnLine, SharedLine, SharedPort
 from bootforge.serve.tftp_loop import WRITE, Loop
 from bootforge.serve.tftp_transfer import Transfer
@@ -47,13 +50,17 @@ from bootforge.serve.tftp_wire import (
     parse_request,
 )
 
-Lookup = Callable[[str], Path | None]
-"""The name as asked -> a regular file to send, or None (ERROR 1). What it raises is logged, and ERROR 0."""
+Lookup = Callable[[str], Path | bytes | None]
+"""The name as asked -> a regular file or a text to send, or None (ERROR 1). What it raises is logged, and ERROR 0."""
+
+IsAsked = Callable[[str], bool]
+"""Whether what ``Lookup`` does not know is to be asked by ``Asker``."""
 
 MAX_SESSIONS = 2000
 HOST_SESSIONS = 1000  # one address, however hostile, leaves half of the table to the others
 HOST_HALF_OPEN = 256
 REQUESTS_PER_WAKEUP = 64
+QUESTIONS, HOST_QUESTIONS, ANSWERED = 256, 64, 10.0  # that wait; of one address; seconds after which they do no more
 DRAIN = 30.0  # seconds
 TICK = 0.025  # seconds: how exact timers are
 LOG_PERIOD, LINES_SENT, LINES_REFUSED = 60.0, 3000, 60  # seconds, and lines in them: nobody fills a disk
@@ -62,14 +69,31 @@ LOG_PERIOD, LINES_SENT, LINES_REFUSED = 60.0, 3000, 60  # seconds, and lines in 
 log = logging.getLogger(__name__)
 
 
-def run(sock: socket.socket, lookup: Lookup, *, single_port: bool = False) -> None:
+class Waiting(NamedTuple):
+    """A request that is answered once a question is."""
+
+    request: Request
+    local: Address
+    peer: Address
+    who: str
+    until: float
+
+
+def run(
+    sock: socket.socket,
+    lookup: Lookup,
+    *,
+    asker: Asker | None = None,
+    is_asked: IsAsked = lambda name: False,
+    single_port: bool = False,
+) -> None:
     """Serve on ``sock`` until SIGTERM or SIGINT, let transfers in flight finish (DRAIN seconds), return."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     need = 2 * MAX_SESSIONS + 64  # a socket and a file each
     if soft != resource.RLIM_INFINITY and soft < need:
         soft = need if hard == resource.RLIM_INFINITY else min(need, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    server = TftpServer(sock, lookup, single_port=single_port)
+    server = TftpServer(sock, lookup, asker=asker, is_asked=is_asked, single_port=single_port)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     server.serve()
@@ -79,7 +103,8 @@ class TftpServer:
     """Serves what ``lookup`` names on a bound UDP socket, which stays the caller's to close.
 
     ``say`` gets whole lines with the peer and, once known, the file: rate-limited, no control characters.
-    ``single_port``: transfers use that socket, too.
+    ``asker``: asked for names that ``is_asked`` and that ``lookup`` does not know. ``single_port``: transfers use that
+    socket, too.
     """
 
     def __init__(
@@ -88,11 +113,15 @@ class TftpServer:
         lookup: Lookup,
         say: Callable[[str], None] = log.info,
         *,
+        asker: Asker | None = None,
+        is_asked: IsAsked = lambda name: False,
         drain: float = DRAIN,
         single_port: bool = False,
     ) -> None:
         sock.setblocking(False)
         self._sock, self._lookup, self._drain = sock, lookup, drain
+        self._asker, self._is_asked = asker, is_asked
+        self._waiting: dict[int, Waiting] = {}
         self._loop, self._cache = Loop(), Cache()
         self._shared = SharedPort(self._loop, sock) if single_port else None
         self._draining, self._next_tick = False, 0.0
@@ -112,6 +141,8 @@ class TftpServer:
         not answered: clients ask again."""
         loop = self._loop
         loop.watch(self._sock.fileno(), self._on_event)
+        if self._asker:
+            loop.watch(self._asker.fileno(), self._on_answers)
         try:
             while not loop.stopping:
                 self._turn()
@@ -174,20 +205,64 @@ class TftpServer:
         who = f"tftp {peer[0].removeprefix('::ffff:')} port {peer[1]}"
         try:
             request = parse_request(datagram)
-            who = f"{who}: {ascii(request.name[:200])}"
-            if not self._is_repeated(datagram, peer):
-                self._start(request, local, peer, who)
         except Refused as refusal:
-            self._grumble(f"{who}: refused: {refusal}")
-            if refusal.code is not None:
-                with suppress(OSError):
-                    line = self._line(local, peer)
-                    line.send(error_packet(refusal.code, str(refusal)))
-                    line.close()
+            self._refuse(refusal, local, peer, who)
+            return
+        who = f"{who}: {ascii(request.name[:200])}"
+        self._answering(local, peer, who, partial(self._asked, request, local, peer, who))
+
+    def _asked(self, request: Request, local: Address, peer: Address, who: str) -> None:
+        if not self._is_repeated(request.datagram, peer):
+            self._start(request, local, peer, who)
+
+    def _ask(self, asker: Asker, waiting: Waiting) -> None:
+        """What is behind a name that the worker knows. An equal request that comes meanwhile is dropped."""
+        now, peer = self._loop.now, waiting.peer
+        self._waiting = {number: one for number, one in self._waiting.items() if one.until > now}
+        if any(one.peer == peer and one.request == waiting.request for one in self._waiting.values()):
+            return
+        same = sum(one.peer[0] == peer[0] for one in self._waiting.values())
+        full = len(self._waiting) >= QUESTIONS or same >= HOST_QUESTIONS
+        number = None if full else asker.ask(Question("tftp", peer[0], waiting.request.name.lstrip("/")))
+        if number is None:
+            raise Refused(None, f"busy: {len(self._waiting)} wait to be told what to boot, {same} at this address")
+        self._waiting[number] = waiting
+
+    def _on_answers(self, _: int) -> None:
+        for number, fd in self._asker.answers() if self._asker else ():
+            one = self._waiting.pop(number, None)
+            if one and not self._draining:
+                self._answering(one.local, one.peer, one.who, partial(self._start_found, fd, one))
+            elif fd is not None:
+                os.close(fd)
+
+    def _start_found(self, fd: int | None, one: Waiting) -> None:
+        if fd is None:
+            raise Refused(NOT_FOUND, "file not found")
+        fd, status = as_asked(fd, one.request.netascii)
+        if self._is_full(one.peer[0]) or self._is_repeated(one.request.datagram, one.peer):
+            os.close(fd)
+            return
+        self._send(fd, status, one.request, one.local, one.peer, one.who)
+
+    def _answering(self, local: Address, peer: Address, who: str, call: Callable[[], None]) -> None:
+        """Call; a refusal is told to the peer, and whatever goes wrong to the log."""
+        try:
+            call()
+        except Refused as refusal:
+            self._refuse(refusal, local, peer, who)
         except OSError as error:  # no descriptors left, or a peer that cannot be answered: silence
             self._grumble(f"{who}: not served: {error}")
         except Exception as error:
             self._grumble(f"{who}: a fault of this server: {error!r}")
+
+    def _refuse(self, refusal: Refused, local: Address, peer: Address, who: str) -> None:
+        self._grumble(f"{who}: refused: {refusal}")
+        if refusal.code is not None:
+            with suppress(OSError):
+                line = self._line(local, peer)
+                line.send(error_packet(refusal.code, str(refusal)))
+                line.close()
 
     def _line(self, local: Address, peer: Address) -> Line:
         if self._shared:
@@ -205,18 +280,26 @@ class TftpServer:
         return False
 
     def _start(self, request: Request, local: Address, peer: Address, who: str) -> None:
-        host = peer[0]
-        full = len(self._live) >= MAX_SESSIONS or self._hosts[host] >= HOST_SESSIONS
-        if full or self._half_open[host] >= HOST_HALF_OPEN:
-            raise Refused(None, f"busy: {len(self._live)} transfers, {self._hosts[host]} to this address")
+        if self._is_full(peer[0]):
+            raise Refused(None, f"busy: {len(self._live)} transfers, {self._hosts[peer[0]]} to this address")
         try:
-            path = self._lookup(request.name)
+            found = self._lookup(request.name)
         except Exception as error:
             self._grumble(f"{who}: the lookup failed: {error!r}")
             raise Refused(UNDEFINED, "the lookup failed") from None
-        if path is None:
+        if found is None:
+            if self._asker and self._is_asked(request.name.lstrip("/")):
+                self._ask(self._asker, Waiting(request, local, peer, who, self._loop.now + ANSWERED))
+                return
             raise Refused(NOT_FOUND, "file not found")
-        fd, status = open_file(path, request.netascii)
+        fd, status = open_file(found, request.netascii)
+        self._send(fd, status, request, local, peer, who)
+
+    def _is_full(self, host: str) -> bool:
+        full = len(self._live) >= MAX_SESSIONS or self._hosts[host] >= HOST_SESSIONS
+        return full or self._half_open[host] >= HOST_HALF_OPEN
+
+    def _send(self, fd: int, status: os.stat_result, request: Request, local: Address, peer: Address, who: str) -> None:
         granted = negotiate(request.options, status.st_size)
         file = self._cache.take(fd, status, granted[b"blksize"][1] if b"blksize" in granted else 512)
         try:
@@ -227,8 +310,8 @@ class TftpServer:
         ended = partial(self._on_end, who)
         transfer = Transfer(self._loop, line, file, request, granted, peer, self._on_confirmed, ended)
         self._live[peer] = transfer
-        self._hosts[host] += 1
-        self._half_open[host] += 1
+        self._hosts[peer[0]] += 1
+        self._half_open[peer[0]] += 1
         transfer.start()
 
     def _on_confirmed(self, transfer: Transfer) -> None:

@@ -16,6 +16,7 @@ from bootforge.serve.tftp_wire import ACCESS, NOT_FOUND, UNDEFINED, Refused, hea
 
 NETASCII_BYTES = 256 << 10
 CHUNK_BYTES, CHUNK_BLOCKS = 48 << 10, 64
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 CACHE_BYTES = 32 << 20  # beside what transfers hold: one chunk each, or one block if that is larger
 
 
@@ -105,16 +106,22 @@ def _key(status: os.stat_result, blksize: int) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, blksize
 
 
-def open_file(path: Path, netascii: bool) -> tuple[int, os.stat_result]:
-    """A descriptor of the regular file, or of its netascii form in memory. Raises OSError, Refused."""
+def open_file(found: Path | bytes, netascii: bool) -> tuple[int, os.stat_result]:
+    """A descriptor of the regular file, or of a text; of its netascii form where that is asked for. Raises OSError,
+    Refused."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        fd = _in_memory(found) if isinstance(found, bytes) else os.open(found, _OPEN)
     except (FileNotFoundError, NotADirectoryError):
         raise Refused(NOT_FOUND, "file not found") from None
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise
         raise Refused(ACCESS, "access violation") from None
+    return as_asked(fd, netascii)
+
+
+def as_asked(fd: int, netascii: bool) -> tuple[int, os.stat_result]:
+    """The same of a descriptor, which is closed when it cannot be sent. Raises OSError, Refused."""
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise Refused(ACCESS, "not a regular file")
@@ -122,10 +129,17 @@ def open_file(path: Path, netascii: bool) -> tuple[int, os.stat_result]:
             text = os.pread(fd, NETASCII_BYTES + 1, 0)
             if len(text) > NETASCII_BYTES:
                 raise Refused(UNDEFINED, "too large for netascii, ask for octet")
-            with open(os.memfd_create("netascii"), "wb", buffering=0) as memory:
-                memory.write(text.replace(b"\r", b"\r\0").replace(b"\n", b"\r\n"))
-                os.dup2(memory.fileno(), fd, inheritable=False)
+            memory = _in_memory(text.replace(b"\r", b"\r\0").replace(b"\n", b"\r\n"))
+            os.dup2(memory, fd, inheritable=False)
+            os.close(memory)
         return fd, os.fstat(fd)
     except (OSError, Refused):
         os.close(fd)
         raise
+
+
+def _in_memory(text: bytes) -> int:
+    """A descriptor of a file without a name."""
+    with open(os.memfd_create("bootforge"), "wb", buffering=0) as memory:
+        memory.write(text)
+        return os.dup(memory.fileno())

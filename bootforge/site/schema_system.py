@@ -34,6 +34,11 @@ class InstallSpec(Model):
     kernel: BootWord = Field("images/pxeboot/vmlinuz", description="The installer's kernel below the tree.")
     initrd: BootWord = Field("images/pxeboot/initrd.img", description="The installer's initrd below the tree.")
     args: tuple[FactsBootWord, ...] = Field((), description="More kernel arguments for the installer.")
+    kickstart: one_of("url", "initrd") = Field(  # type: ignore[valid-type]
+        "url",
+        description="How the installer gets its kickstart: url: it fetches it; initrd: iPXE does and puts it into the"
+        " initramfs, so that no URL is on the kernel's command line.",
+    )
     network_timeout: Count = Field(
         60, description="Seconds that the installer waits for a link, for DHCP and for the network, from EL7."
     )

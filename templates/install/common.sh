@@ -2,11 +2,12 @@
 # POSIX sh: EL5 has bash 3.2, and its installer neither curl nor wget, but Python. No line may begin with a per cent
 # sign, because EL5 would take it for the next section. Functions run in subshells and leave nothing behind.
 
-# bf_url: the URL of this install's grant, from the boot arguments; fails when they name none.
+# bf_url: the URL of this install's grant: what bf_grant says, which is set where the kickstart came in the initramfs, else
+# what the boot arguments do; fails when they name none.
 bf_url() (
     set -f
-    url=
-    while read -r line || [ -n "$line" ]; do
+    url=${bf_grant-}
+    [ -n "$url" ] || while read -r line || [ -n "$line" ]; do
         for word in $line; do
             case $word in
             ks=http*/kickstart | inst.ks=http*/kickstart) url=${word#*=} ;;

@@ -75,8 +75,8 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
             continue
         if line == "bootforge serve --dnsmasq proxy":
             proxy = " --dnsmasq proxy" if root else ""
-            options = f"{proxy} --bind 127.0.0.1 --http-port 0 --tftp-port 0"
-            line = f"bootforge serve{options} & server=$!; sleep 3; kill -0 $server"
+            line = f"bootforge serve{proxy} --bind 127.0.0.1 --http-port 0 --tftp-port 0"
+            line += " & server=$!; sleep 3; kill -0 $server"
         line = line.replace("$(openssl passwd -6)", "$(openssl passwd -6 secret)")
         kept.append(line.replace(" --watch", "").replace(" --follow", ""))
     kept.append("kill $server; wait $server")

@@ -3,6 +3,7 @@ line of it and where it comes from. ``pytest tests/golden --update-golden`` writ
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.sites import san_with
 from tests.support import ROOT
 
 FILES = Path(__file__).parent / "storage"
+SOURCES = ("manual", "default", "source", "measured", "facts", "site", "ours")
 PROFILES = {"el5": "centos5", "el6": "centos6", "el7": "centos7", "el8": "rocky8", "el9": "rocky9", "el10": "rocky10"}
 BY_NAME = (
     ("lan: {mac", "lan: {device: eth0, mac"),
@@ -89,3 +91,12 @@ def test_every_line_is_explained() -> None:
     assert len({line for _, _, line in lines}) > 50
     missing = {one for one in lines if one[2] not in ("", "}") and f"`{one[2]}`" not in text}
     assert not missing
+
+
+def test_every_explanation_has_its_source() -> None:
+    """Of what stands in a file: one of the words that docs/storage.md explains at its beginning."""
+    text = (ROOT / "docs" / "storage.md").read_text(encoding="utf-8")
+    head, _, rest = text.partition("## Ifaces")
+    said = re.findall(r"^- (`.*?)(?=^- |^\n|\Z)", rest, re.MULTILINE | re.DOTALL)
+    assert len(said) > 40 and all(f"*{word}*" in head for word in SOURCES)
+    assert not [one for one in said if not any(f"*{word}*" in one for word in SOURCES)]

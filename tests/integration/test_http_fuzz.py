@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.edge import children, edge_site, front_pid, http_pids, mac, name, netboot, until
-from tests.support import ROOT_HASH, Running, running
+from tests.integration.edge import children, edge_site, front_pid, host, http_pids, mac, name, netboot, until
+from tests.support import ROOT_HASH, Running, running, write_site
 
 SEED, COUNT, WARM_UP = 20_250_601, 4000, 400
 
@@ -147,7 +147,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     media = root / "state" / "media" / "t"
     media.mkdir(parents=True)
     (media / "file").write_bytes(bytes(range(32, 127)) * 10)
-    with running(edge_site(root / "site", hosts=5), root / "state") as server:
+    write_site(media, dict.fromkeys(("EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/grubx64.efi", "vmlinuz"), "x" * 70_000))
+    write_site(root / "given", {"undionly.kpxe": "x" * 70_000})
+    site = edge_site(root / "site", hosts=4)
+    machine = "  machine: {loader: shim}\n  install: {url: 'media:t', kernel: vmlinuz}\n"
+    write_site(site, {"hosts/shim.yaml": host(5, machine)})
+    with running(site, root / "state", BOOTFORGE_LOADERS=str(root / "given")) as server:
         yield server
 
 
@@ -177,6 +182,8 @@ def test_3000_requests_that_no_client_would_send(server: Running) -> None:
         f"{base}/log/anaconda.log", f"{base}/log/x",
         f"/i/{name(1)}/{'0' * 32}/kickstart", "*", "http://x/boot.ipxe", "",
         "/media/t/file", "/media/t/file", "/media/t/../key", "http://x/media/t/file", "/media/", "/media/t",
+        "/loaders/undionly.kpxe", "/loaders/../key", f"/m/{mac(1)}/grub.cfg", f"/m/{mac(1)}/shimx64.efi",
+        f"/m/{mac(5)}/shimx64.efi", f"/m/{mac(5)}//grubx64.efi", f"http://x/m/{mac(5)}/kernel?x",
     ]  # fmt: skip
     fuzz = Fuzz(SEED, paths)
     requests = [fuzz.request() for _ in range(COUNT)]

@@ -20,6 +20,7 @@ from bootforge.serve.source import Source
 from tests.integration.edge import (
     SITE,
     alive,
+    child_pid,
     edge_site,
     host,
     http_pids,
@@ -294,6 +295,20 @@ def test_tftp_comes_back_under_load(server: Running) -> None:
         for thread in threads:
             thread.join()
     assert Tftp(server.tftp_port).rest() == LOADER
+
+
+def test_tftp_gives_the_script_that_dhcp_names_also_when_http_is_gone(server: Running) -> None:
+    """What it holds is in its name, so nobody has to be asked; a name that says something else is no name."""
+    kill(child_pid(server, "front"))
+    for address in ("127.0.0.1", "10.2.0.5:8080"):
+        text = Tftp(server.tftp_port, f"http/{address}/boot.ipxe").rest().decode()
+        assert text.startswith("#!ipxe\n") and text.endswith("exit 1\n")
+        assert f"\nchain --timeout 5000 --replace http://{address}/boot.ipxe && exit ||\n" in text
+    for wrong in ("http/10.2.0.5:0/boot.ipxe", "http/1.2.3/boot.ipxe", "http/999.2.0.5/boot.ipxe", "boot.ipxe",
+                  "http/10.2.0.5/x/boot.ipxe", "http/10.2.0.5/boot.ipxe\n", "https/10.2.0.5/boot.ipxe"):  # fmt: skip
+        refused = Tftp(server.tftp_port, wrong).socket
+        assert refused.recv(2048)[:4] == b"\0\5\0\1", wrong
+        refused.close()
 
 
 def test_a_single_port_for_tftp(root: Path, loaders: Path) -> None:

@@ -5,6 +5,7 @@ A verb or route that is new, or an option that no run below uses, fails here unt
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import signal
@@ -182,7 +183,10 @@ def fetch(scene: Scene, number: int, path: str, method: str) -> None:
         scene.outputs[f"{asked} {path} again, by another ({len(scene.outputs)})"] = scene.server.send(
             request, "127.0.0.2"
         )
-        if asked == "GET" and path.endswith("/kickstart") and number and answer.startswith(b"HTTP/1.1 200 "):
+        if path.endswith(".cpio") and answer.startswith(b"HTTP/1.1 200 ") and asked == "GET":
+            head, end, body = answer.partition(b"\r\n\r\n")
+            answer = head + end + gzip.decompress(body)
+        if asked == "GET" and "/kickstart" in path and number and answer.startswith(b"HTTP/1.1 200 "):
             scene.sealed[number] = answer
         else:
             scene.outputs[f"{asked} {path} ({len(scene.outputs)})"] = answer
@@ -251,6 +255,9 @@ def runs(root: Path, url: str = "") -> dict[str, list[list[str]]]:
         "media list": [[]],
         "media verify": [[], ["t1"], ["nothing"]],
         "repo probe": [[f"{url}/media/t1/images/pxeboot/vmlinuz"], [f"{url}/nothing"], ["nothing"]],
+        "loaders add": [[str(tree / "images/pxeboot/vmlinuz"), "undionly.kpxe"], [str(root / "nothing")]],
+        "loaders list": [[]],
+        "loaders remove": [["undionly.kpxe"], ["nothing"]],
         "media remove": [["t1"], ["t2", "--force"], ["nothing"], ["--unfinished"]],
         "disarm": [[name(2)], ["web*"]],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
 import time
@@ -13,8 +14,8 @@ import pytest
 
 from bootforge.generation import build_generation
 from bootforge.seal import seal
-from bootforge.serve.http import make_grant
 from bootforge.serve.keeper import Served
+from bootforge.serve.netboot import make_grant
 from bootforge.state import server_key
 from tests.integration.edge import (
     ABSENT,
@@ -106,6 +107,35 @@ def test_the_armed_host_gets_the_sealed_kickstart(
     assert ROOT_HASH.encode() in fetched.body and b"@secret:" not in fetched.body
     assert fetched.headers["cache-control"] == "no-store"
     assert fetched.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+def test_ipxe_gets_the_same_kickstart_as_an_archive(server: Running, number: int) -> None:
+    """For the same permission, which either fetch spends; what iPXE says of its machine is looked at as what the
+    installer's headers say."""
+    path = server.grant(name(number))
+    for wrong, why in (
+        (f"mac={mac(number + 1)}", f"the machine's MAC addresses are {mac(number + 1)}"),
+        (f"mac=nonsense&serial=SN-{number + 1}", f"the machine's serial number is 'SN-{number + 1}'"),
+    ):
+        assert_refused(server.get(f"{path}.cpio?{wrong}"))
+        assert last_event(server, name(number)) == ("refused", f"kickstart: {why}")
+    with server.opened() as store:
+        assert [one.state for one in store.status([name(number)])] == ["armed"]
+    dashed = mac(number).replace(":", "-")
+    packed = server.get(f"{path}.cpio?mac={dashed}&serial=SN-{number}")
+    assert packed.status == 200 and packed.headers["content-type"] == "application/octet-stream"
+    assert packed.headers["cache-control"] == "no-store"
+    with server.opened() as store:
+        assert [one.state for one in store.status([name(number)])] == ["installing"]
+    unpacked = gzip.decompress(packed.body)
+    kickstart = server.get(path).body
+    assert unpacked.count(kickstart) == 1 and unpacked.startswith(b"070701") and b"\0ks.cfg\0" not in unpacked
+    assert unpacked[110:117] == b"ks.cfg\0"
+    assert_refused(server.get(f"{path}.cpio", "127.0.0.2"))
+    base = path.removesuffix("/kickstart")
+    assert server.get(f"{base}/bootstrap").status == 200
+    assert_refused(server.get(f"{path}.cpio"))
+    assert last_event(server, name(number)) == ("refused", "kickstart: spent")
 
 
 def test_an_install_from_boot_to_the_local_disk(server: Running, number: int) -> None:
@@ -260,9 +290,14 @@ def test_the_wrong_token_host_or_client_gets_the_one_refusal(server: Running) ->
     refused(f"{path}%00", None, None)
     refused(f"{path}.", None, None)
     refused(path.replace("/kickstart", "/KICKSTART"), None, None)
+    refused(f"/i/{name(one)}/{wrong}/kickstart.cpio", None, None)
+    refused(f"/i/{name(idle)}/{token}/kickstart.cpio", None, None)
+    refused(f"{path}.cpi", None, None)
+    refused(f"{path}.cpio/", None, None)
 
     assert server.get(path, "127.0.0.7").status == 200, "all that left the grant as it was"
     refused(path, name(one), "kickstart: another client", source="127.0.0.2")
+    refused(f"{path}.cpio", None, None, source="127.0.0.2")
     assert server.get(path, "127.0.0.7").status == 200, "dracut and stage 2 fetch again"
     assert server.get(path, planned(one)).status == 200, "the planned address is the host's"
 

@@ -46,6 +46,8 @@ logging.basicConfig(level=logging.INFO, format="%(message)s")
 def lookup(name):
     if name == "broken-lookup":
         raise RuntimeError("no such store")
+    if name == "made":
+        return b"made\\nwhen it is asked for\\n"
     return root / name if name in os.listdir(root) else None
 
 sock = tftp_wire.bind(address, 0, single_port=single_port)
@@ -453,6 +455,14 @@ def test_netascii_is_translated(client: Client) -> None:
     assert client.oack() == {"tsize": str(len(wire))}
     client.ack(0)
     assert client.recv()[4:] == wire
+
+
+def test_a_text_that_is_in_no_file(server: Server, client: Client) -> None:
+    before = server.descriptors()
+    for _ in range(20):
+        assert client.fetch("made", "blksize", 512, "tsize", 0) == b"made\nwhen it is asked for\n"
+    assert client.fetch("made", mode="netascii") == b"made\r\nwhen it is asked for\r\n"
+    assert until(lambda: server.descriptors() <= before)
 
 
 def test_netascii_is_for_text(client: Client) -> None:

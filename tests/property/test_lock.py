@@ -26,7 +26,7 @@ from tests.support import write_site
 @pytest.fixture(autouse=True, scope="module")
 def _fast() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(site_files, "_commit", lambda root: "")
+        patch.setattr(site_files, "clean_commit", lambda root: "")
         yield
 
 

@@ -1,15 +1,18 @@
 """A MAC address is one value: what the site says of a nic is what DHCP, the kickstart, the boot arguments, the network
-files, the rule of udev, the domain definition and the iface of open-iscsi have of it, whatever the nics are made of."""
+files, the rule of udev, the definitions for Xen and KVM and the iface of open-iscsi have of it, whatever the nics are
+made of."""
 
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
@@ -17,14 +20,13 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from bootforge import generation
-from bootforge.addr import parse_mac
 from bootforge.generation import Generation, build_generation
+from bootforge.plan.guests import DEFINED
 from bootforge.plan.identity import additions, lock_text
 from bootforge.render.engine import Engine
 from bootforge.resolve import Resolver
 from bootforge.site import files as site_files
 from bootforge.site.load import load_site
-from bootforge.site.schema import HostSpec
 from tests.sites import BASE, SAN
 from tests.support import write_site
 
@@ -33,12 +35,25 @@ WHOLE = (Phase.explicit, Phase.reuse, Phase.generate)
 NETBOOT = ("ipxe", "grub", "pxelinux")
 PROFILES = ("centos5", "centos6", "centos7", "rocky8", "rocky9", "rocky10", "fedora46")
 DISKS = {"xen": "xvda", "kvm": "vda"}
-GUESTS = tuple(word for word in HostSpec.model_json_schema()["properties"]["virt"]["enum"] if word in DISKS)
+GUESTS = ("xen", "kvm")
+FORMS = {"xen": ("xl", "xm", "libvirt-xen"), "kvm": ("libvirt-kvm",)}
+PARENTS = {"xen": ("xen90.den.example.com", "/etc/xen/{}.cfg"), "kvm": ("xen91.den.example.com", DEFINED + "/{}.xml")}
+"""The host that guests of a kind are on, and where it keeps their definitions."""
+BRIDGES = {"den-lan": "xenbr0", "den-san": "xenbr1"}
 MAC = re.compile(r"(?<![0-9a-f:-])(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}(?![0-9a-f:-])", re.IGNORECASE)
 ARRAYS = """
 tag-den:
   portals: [10.9.8.10]
   device: {vendor: LIO-ORG, product: IBLOCK}
+"""
+PARENT = """
+{name}:
+  profile: {profile}
+  nics:
+    p0: {{mac: "06:00:00:00:{number:02}:00", boot: true}}
+    p1: {{mac: "06:00:00:00:{number:02}:01"}}
+    lan: {{kind: bridge, ports: [p0], device: xenbr0, address: 10.2.2.{number}}}
+    san: {{kind: bridge, ports: [p1], device: xenbr1, network: den-san, address: 10.9.2.{number}}}
 """
 TAGGED = "  den-tag: {site: den, subnet: 10.9.8.0/24, vlan: 40}\n  den-fab-a:"
 
@@ -155,6 +170,7 @@ def host_of(number: int, profile: str, lan: str, storage: str, virt: str, macs: 
     if not metal:
         disk = DISKS[virt]
         host.rest += f"  disks: {{system: {{path: /dev/{disk}}}}}\n"
+        host.rest += f"  on: {PARENTS[virt][0]}\n"
         host.rest += f"  vm: {{disks: {{{disk}: {{backing: /dev/vg0/app{number:02}}}}}}}\n"
     return host
 
@@ -175,7 +191,12 @@ def site_of(hosts: list[Wanted]) -> Iterator[Path]:
         texts["site.yaml"] = texts["site.yaml"].replace("  den-fab-a:", TAGGED)
         texts["arrays.yaml"] += ARRAYS
         texts["rules.yaml"] = texts["rules.yaml"].replace("    virt: xen\n", "    layout: lvm\n")
-        write_site(root, {**texts, "hosts/all.yaml": "".join(map(text_of, hosts))})
+        profiles = {"xen": "centos7", "kvm": "rocky9"}
+        parents = [
+            PARENT.format(name=PARENTS[virt][0], profile=profiles[virt], number=number)
+            for number, virt in enumerate(GUESTS, 90)
+        ]
+        write_site(root, {**texts, "hosts/all.yaml": "".join([*map(text_of, hosts), *parents])})
         site = load_site(root)
         resolver = Resolver(site)
         resolved = {name: resolver.resolve(name) for name in site.hosts}
@@ -193,7 +214,7 @@ def site_of(hosts: list[Wanted]) -> Iterator[Path]:
 def _fast() -> Iterator[None]:
     engine = Engine({})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(site_files, "_commit", lambda root: "")
+        patch.setattr(site_files, "clean_commit", lambda root: "")
         patch.setattr(generation, "Engine", lambda files: engine)
         yield
 
@@ -226,17 +247,13 @@ def wrong(made: Generation, host: Wanted) -> Iterator[str]:
     yield from _bootstrap(artifacts["bootstrap"], macs, devices)
     for name in NETBOOT:
         yield from _arguments(name, artifacts.get(name, ""), host, macs, devices)
-    domains = {*artifacts} - {"kickstart", "bootstrap", *NETBOOT}
-    if (host.virt != "metal") != bool(domains):
-        yield f"definitions: {sorted(domains)}"
-    for name in domains:
-        if sorted(map(str.lower, MAC.findall(artifacts[name]))) != sorted(macs.values()):
-            yield f"{name} has not each nic once"
-        for mac, bridge in re.findall(r"mac=([0-9a-f:]+),bridge=(\w+)", artifacts[name]):
-            if mac != macs["lan"] and bridge == "xenbr0" or mac == macs["lan"] and bridge != "xenbr0":
-                yield f"{name} plugs {mac} into {bridge}"
+    definitions = {name: artifacts[name] for name in artifacts.keys() - {"kickstart", "bootstrap", *NETBOOT}}
+    if host.virt != "metal":
+        parent, file = PARENTS[host.virt]
+        definitions |= _kept(made.artifacts(parent)["bootstrap"].text, file.format(host.name))
+    yield from _definitions(definitions, host, macs)
     yield from _reservation(made.dnsmasq("full"), host, macs)
-    yield from _ifaces(made, host, macs)
+    yield from _ifaces(artifacts["bootstrap"], host, macs)
 
 
 def _kickstart(text: str, host: Wanted, macs: Mapping[str, str]) -> Iterator[str]:
@@ -274,6 +291,37 @@ def _bootstrap(text: str, macs: Mapping[str, str], devices: Mapping[str, str]) -
         yield f"network files have {sorted(seen)}"
 
 
+def _kept(text: str, file: str) -> Iterator[tuple[str, str]]:
+    """The definition that a host of guests writes, if it does."""
+    if found := re.search(rf"{re.escape(file)} \d+ root:root <<'(BF_\w+)'\n(.*?)^\1$", text, re.DOTALL | re.MULTILINE):
+        yield "kept", found[2]
+
+
+def _definitions(texts: Mapping[str, str], host: Wanted, macs: Mapping[str, str]) -> Iterator[str]:
+    """Every form there is for the guest, each for the install and ever after, and what its host keeps: all of them plug
+    the same nics into the bridges of their networks."""
+    forms = {f"{form}{phase}" for form in FORMS.get(host.virt, ()) for phase in ("", "-install")}
+    if texts.keys() != forms | ({"kept"} if forms else set()):
+        yield f"definitions: {sorted(texts)}"
+    bridges = {name: BRIDGES[re.findall(r"network: ([\w-]+)", said)[0]] for name, said in host.nics.items() if forms}
+    planned = [(macs[name], bridges[name]) for name in host.nics if forms]
+    for name, text in texts.items():
+        if text.startswith("<"):
+            nics = [
+                (_of(nic, "mac", "address"), _of(nic, "source", "bridge"))
+                for nic in ET.fromstring(text).iter("interface")
+            ]
+        else:
+            nics = re.findall(r"mac=([0-9a-f:]+),bridge=(\w+)", text)
+        if sorted(nics) != sorted(planned):
+            yield f"{name} has the nics {nics}"
+
+
+def _of(node: ET.Element, tag: str, attribute: str) -> str | None:
+    found = node.find(tag)
+    return None if found is None else found.get(attribute)
+
+
 def _arguments(
     name: str, text: str, host: Wanted, macs: Mapping[str, str], devices: Mapping[str, str]
 ) -> Iterator[str]:
@@ -294,18 +342,21 @@ def _reservation(text: str, host: Wanted, macs: Mapping[str, str]) -> Iterator[s
         yield f"dhcp: {lines}"
 
 
-def _ifaces(made: Generation, host: Wanted, macs: Mapping[str, str]) -> Iterator[str]:
-    """By MAC address if and only if the nic has one of its own; else by the device that has those of its ports."""
-    storage = made.plan(host.name).storage
-    ifaces = {iface.name: iface for iface in storage.ifaces} if storage else {}
-    if ifaces.keys() != host.iscsi.keys():
-        yield f"ifaces: {sorted(ifaces)}"
+def _ifaces(text: str, host: Wanted, macs: Mapping[str, str]) -> Iterator[str]:
+    """The records that the bootstrap writes: by MAC address if and only if the nic has one of its own; else by the
+    device that has those of its ports."""
+    called = re.search(r"^ *bf_iscsi_ifaces (.+)$", text, re.MULTILINE)
+    words = shlex.split(called[1]) if called else []
+    records = {words[at]: (words[at + 1], words[at + 2]) for at in range(0, len(words), 3)}
+    if records.keys() != host.iscsi.keys():
+        yield f"ifaces: {sorted(records)}"
+        return
     for name, below in host.iscsi.items():
-        iface = ifaces[name]
-        if below == (name,) and (iface.mac is None or iface.mac.text != macs[name] or iface.device):
-            yield f"iface {name} is {iface.mac}"
-        if below != (name,) and (iface.mac or not iface.device):
-            yield f"iface {name} is by the MAC address of its ports"
+        key, value = records[name]
+        if below == (name,) and (key, value) != ("iface.hwaddress", macs[name]):
+            yield f"iface {name} is by {key} {value}"
+        if below != (name,) and (key != "iface.net_ifacename" or MAC.search(value)):
+            yield f"iface {name} is by {key} {value}, and its ports have the MAC address"
 
 
 def test_a_planted_value_is_found() -> None:
@@ -314,23 +365,36 @@ def test_a_planted_value_is_found() -> None:
     hosts = [
         host_of(1, "rocky8", "bond", "two", "metal", macs),
         host_of(2, "rocky10", "physical", "two", "metal", macs),
-        host_of(3, "centos6", "physical", "single", GUESTS[0], macs),
+        host_of(3, "centos6", "physical", "single", "xen", macs),
+        host_of(4, "rocky9", "physical", "two", "kvm", macs),
     ]
     with site_of(hosts) as root:
         made = build_generation(root)
         for host in hosts:
             known = [mac for mac in host.macs.values() if mac]
-            right = made.artifacts(host.name)
-            for name, artifact in right.items():
-                for mac in sorted({mac for mac in known if mac in artifact.text}):
-                    other = next((one for one in known if one != mac), "02:ff:ff:ff:ff:ff")
-                    planted = replace(artifact, text=artifact.text.replace(mac, other))
-                    made._rendered[host.name] = {**right, name: planted}
-                    assert list(wrong(made, host)), f"{name} of {host.name}: {other} for {mac}"
-            made._rendered[host.name] = right
-            plan = made.plan(host.name)
-            assert plan.storage is not None and not list(wrong(made, host))
-            first, *others = plan.storage.ifaces
-            exchanged = (replace(first, mac=parse_mac("02:ff:ff:ff:ff:ff")), *others)
-            storage = replace(plan.storage, ifaces=exchanged)
-            assert list(wrong(replace(made, plans={**made.plans, host.name: replace(plan, storage=storage)}), host))
+            parents = [PARENTS[host.virt][0]] if host.virt in PARENTS else []
+            for owner in (host.name, *parents):
+                right = made.artifacts(owner)
+                planted = 0
+                for name, artifact in right.items():
+                    for mac in sorted({mac for mac in known if mac in artifact.text}):
+                        planted += 1
+                        other = next((one for one in known if one != mac), "02:ff:ff:ff:ff:ff")
+                        wrongly = replace(artifact, text=artifact.text.replace(mac, other))
+                        made._rendered[owner] = {**right, name: wrongly}
+                        assert list(wrong(made, host)), f"{name} of {owner}: {other} for {mac}"
+                made._rendered[owner] = right
+                assert planted >= len(known)
+            assert not list(wrong(made, host))
+            _plant_in_a_record(made, host)
+
+
+def _plant_in_a_record(made: Generation, host: Wanted) -> None:
+    """Nothing else of the bootstrap is wrong."""
+    right = made.artifacts(host.name)
+    script = right["bootstrap"]
+    [line] = re.findall(r"^ *bf_iscsi_ifaces .+$", script.text, re.MULTILINE)
+    other = line.replace(MAC.findall(line)[-1], str(host.macs["lan" if "lan" in host.macs else "lan0"]))
+    made._rendered[host.name] = {**right, "bootstrap": replace(script, text=script.text.replace(line, other))}
+    assert [one for one in wrong(made, host) if one.startswith("iface ")]
+    made._rendered[host.name] = right

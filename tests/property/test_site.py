@@ -63,7 +63,7 @@ def _fast() -> Iterator[None]:
     shipped templates, would be most of the time."""
     engine = Engine({})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(site_files, "_commit", lambda root: "")
+        patch.setattr(site_files, "clean_commit", lambda root: "")
         patch.setattr(generation, "Engine", lambda files: engine)
         yield
 

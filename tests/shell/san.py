@@ -1,6 +1,7 @@
-"""A storage network for the bootstrap's steps: an array, and stand-ins for what reaches it. They print and exit as the
-real ones did when they were asked (open-iscsi 2.1.8, multipath-tools 0.9.4, lvm2 2.03.16); blkid and wipefs are real,
-and look into files that stand for disks."""
+"""A storage network for the bootstrap's steps: an array, and stand-ins for what reaches it. They are written after
+open-iscsi 2.1.8, multipath-tools 0.9.4 and lvm2 2.03.16, know only what the bootstrap asks of those, and prove nothing
+of them: tests/vm/test_san.py has the real ones. blkid and wipefs are real here too, and look into files that stand for
+disks."""
 
 from __future__ import annotations
 

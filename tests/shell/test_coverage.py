@@ -19,13 +19,15 @@ from tests.shell.world import Case, machine_shell, small
 from tests.support import EXAMPLE, RELEASES_SITE, ROOT
 
 OTHERWISE = {
+    "iscsi-secrets": "test_san:test_secrets_of_the_install_are_kept_for_the_first_boot",
+    "keep_secrets": "test_san:test_secrets_of_the_install_are_kept_for_the_first_boot",
     "processes": "test_services:test_processes_that_must_not_run_are_ended",
     "storage-devices": "test_san:test_a_port_of_a_bond_is_known_by_its_own_address",
     "storage-nics": "test_san:test_a_wrong_address_is_refused_before_anything_is_touched",
     "paths": "test_san:test_a_path_that_is_lost_is_told",
 }
-"""Kinds of steps, and the functions of that name, which no root directory holds or which only tell: the tests that show
-them."""
+"""Kinds of steps, and their functions, which only change state, no root directory holds, or which only tell: the tests
+that show them."""
 
 MAKERS = {"whole_file": "file", "whole_directory": "directory"}
 """Functions of model_steps.py that make a step, and what it calls."""

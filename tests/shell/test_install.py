@@ -124,6 +124,14 @@ def test_the_url_is_read_from_the_boot_arguments(shell: list[str], tmp_path: Pat
     assert done.stdout == (f"{url}\n0 kept\n" if url else "1 kept\n")
 
 
+@pytest.mark.parametrize("cmdline", ["inst.ks=file:/ks.cfg\n", "ks=http://other/kickstart\n"])
+def test_a_kickstart_of_the_initramfs_says_itself_where_it_is_from(
+    shell: list[str], tmp_path: Path, cmdline: str
+) -> None:
+    script = library("common") + "bf_grant='http://10.0.0.1/i/a/b/kickstart'\nbf_url"
+    assert run(shell, script, tmp_path, cmdline=cmdline).stdout == "http://10.0.0.1/i/a/b\n"
+
+
 @pytest.mark.parametrize("tool", TOOLS)
 def test_fetch_and_report_with_whatever_there_is(shell: list[str], server: Server, tmp_path: Path, tool: str) -> None:
     if shell[0] == "busybox" and tool != "curl":

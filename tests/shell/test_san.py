@@ -142,6 +142,7 @@ CASES = [
                 w.tool("vgchange", f"mv {w.at}/gone {w.root}/dev/mapper/vg_data-orders"),
             ),
             "unit": edited("etc/systemd/system/bootforge-san.service", "180", "0"),
+            "again": edited("etc/systemd/system/bootforge-san-again.service", "60", "6"),
             "script": edited("usr/libexec/bootforge-san", "san0 san1", "san0"),
             "stopped": lambda w: (w.fake / "units/multipathd").write_text("enabled\n"),
         },
@@ -331,6 +332,35 @@ def test_frames_that_do_not_come_through(shell: list[str], tmp_path: Path) -> No
     assert (world.fake / "sessions").read_text() == ""
     (world.fake / "mtu").write_text("8972\n")
     assert world.run(shell, script, *SECRETS).status == 0
+
+
+def test_secrets_of_the_install_are_kept_for_the_first_boot(shell: list[str], tmp_path: Path) -> None:
+    """Nothing comes with that. They are dropped once everybody is logged in, not before."""
+    world = equallogic(World(tmp_path / "w"))
+    script = tmp_path / "s"
+    kinds = (*KINDS, "iscsi-secrets")
+    steps = tuple(step for step in plan_of(EQL, EXT4).steps if step.id.partition(":")[0] in kinds)
+    script.write_text(script_of(steps))
+    kept = world.root / "var/lib/bootforge/kept"
+    ran = world.run(shell, script, "--phase", "install")
+    assert ran.status == 0 and "secret chap_host not given" in ran.texts["iscsi-secrets"] and not kept.exists()
+    checked = world.run(shell, script, *SECRETS, "--phase", "install", "--check")
+    assert (checked.status, checked.statuses["iscsi-secrets"]) == (1, "would") and not kept.exists()
+    ran = world.run(shell, script, *SECRETS, "--phase", "install", "--diff")
+    assert (ran.status, ran.statuses["iscsi-secrets"]) == (0, "changed")
+    assert "the host's secret" not in ran.out + "".join(world.calls())
+    assert {path.name: path.read_text() for path in kept.iterdir()} == {
+        "chap_host": "the host's secret\n",
+        "chap_array": "what it answers\n",
+    }
+    assert {path.stat().st_mode & 0o777 for path in (kept, *kept.iterdir())} == {0o700, 0o600}
+    assert world.run(shell, script, *SECRETS, "--phase", "install").statuses["iscsi-secrets"] == "ok"
+    (world.fake / "chap").write_text("another")
+    assert world.run(shell, script, "--phase", "boot").status == 5 and kept.exists()
+    (world.fake / "chap").write_text("the host's secret")
+    ran = world.run(shell, script, "--phase", "boot")
+    assert ran.status == 0 and not kept.exists(), ran
+    assert "node.session.auth.password = the host's secret" in (world.root / NODE / "san1").read_text().splitlines()
 
 
 def test_secrets(shell: list[str], tmp_path: Path) -> None:

@@ -216,7 +216,16 @@ def test_every_verb_is_what_it_says() -> None:
         assert "--site" in options or word in NEED_NO_SITE
 
 
-NEED_NO_SITE = ("init", "schema", "media add", "media list", "media verify", "repo probe")
+NEED_NO_SITE = (
+    "init",
+    "schema",
+    "media add",
+    "media list",
+    "media verify",
+    "repo probe",
+    "loaders add",
+    "loaders remove",
+)
 
 
 def test_help_and_version_import_nothing_heavy() -> None:

@@ -31,7 +31,10 @@ def test_types_hold() -> None:
     assert run(sys.executable, "-m", "mypy") == ""
 
 
-@pytest.mark.parametrize("script", [".ci/run", "vagrant/serve.sh", "tests/bench/cobbler_fleet.sh"])
+SCRIPTS = (".ci/run", "vagrant/serve.sh", "vagrant/provision.sh", "tests/bench/cobbler_fleet.sh")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_our_own_scripts_pass_shellcheck(script: str) -> None:
     need("shellcheck")
     assert run("shellcheck", script) == ""

@@ -53,7 +53,8 @@ def texts(generation: Generation, plan: Plan) -> dict[str, str]:
 
 
 def ipxe_args(text: str) -> list[str]:
-    (line,) = re.findall(r"^kernel --name kernel \S+ initrd=initrd (.*) \|\| goto failed$", text, re.MULTILINE)
+    pattern = r"^kernel --timeout 20000 --name kernel \S+ initrd=initrd(?: initrd=kickstart)? (.*) \|\| goto failed$"
+    (line,) = re.findall(pattern, text, re.MULTILINE)
     return line.split()
 
 
@@ -152,6 +153,36 @@ def test_a_comma_would_part_the_initrds_of_pxelinux(fleet: Generation) -> None:
     plan = next(iter(fleet.plans.values()))
     comma = replace(plan, boot=replace(plan.boot, initrd="http://mirror.example.com/a,b"))
     assert [one.name for one in render_others(comma, Engine({}))] == ["grub"]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_ipxe_alone_brings_a_kickstart_into_the_initramfs(fleet: Generation, tmp_path: Path, release: str) -> None:
+    """The arguments name the file and no URL, nothing is said about who asks, and the kickstart says itself where it
+    is from. What the installer fetches itself knows nothing of all that."""
+    (host,) = (host for host in fleet.hosts.values() if host.release == release)
+    name, nics = host.name.text, "device: eth0, mac: '02:00:00:00:00:01', address: 10.2.1.1"
+    how = "{url: http://mirror.example.com/tree, kickstart: initrd}"
+    text = f"{name}: {{profile: {host.spec.profile}, install: {how}, nics: {{lan: {{{nics}}}}}}}\n"
+    files = {"hosts/den.yaml": text, f"profiles/{host.spec.profile}.yaml": f"release: {release}\n"}
+    injected = generation_with(tmp_path, {**files, "rules.yaml": ""})
+    script = injected.artifacts(name)
+    assert set(script) == {"bootstrap", "kickstart", "ipxe"}
+    lines = script["ipxe"].text.splitlines()
+    url = "http://10.2.0.5/i/h/t/kickstart"
+    sealed = seal(script["ipxe"], Grant(name, "t", url, "r"), Vault({})).decode().splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("kernel "))
+    assert " initrd=initrd initrd=kickstart " in lines[at] and "grant.url" not in lines[at]
+    assert lines[at + 1].startswith("initrd --timeout 20000 --name initrd http://mirror.example.com/tree/images/")
+    query = "?mac=${netX/mac:hexhyp}&serial=${serial:uristring}"
+    assert sealed[at + 4] == f"initrd --timeout 20000 --name kickstart {url}.cpio{query} || goto failed"
+    assert sealed[at + 5] == "boot || goto failed", "the kickstart is the last that is fetched"
+    assert sum(line.count("/i/h/t/") for line in sealed) == 1
+    words = ipxe_args(script["ipxe"].text)
+    assert f"{RELEASES[release].prefix}ks=file:/ks.cfg" in words
+    assert not any("send" in word for word in words)
+    asked = [use for use in script["kickstart"].slots if use.slot.source == "grant.url"]
+    assert len(asked) == script["kickstart"].text.count("\nbf_url() (") == 4
+    assert "grant.url" not in fleet.artifact(name, "kickstart").text
 
 
 @pytest.mark.parametrize("word", ["a b", "it's", 'say="x"', "back\\slash", "tab\tb", "ä", "a\nAPPEND b", ""])

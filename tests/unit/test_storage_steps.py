@@ -40,13 +40,13 @@ def test_the_order(san: Generation) -> None:
     kinds = [one.id for one in plan.steps]
     ours = kinds[kinds.index("iscsi-initiator") : kinds.index("paths") + 1]
     assert ours == [
-        *("iscsi-initiator", "iscsi-conf", "iscsi-ifaces", "multipath", "lvm-scope", "san-boot"),
+        *("iscsi-initiator", "iscsi-conf", "iscsi-ifaces", "iscsi-secrets", "multipath", "lvm-scope", "san-boot"),
         *("fstab", "san-services", "san-sysctl-live", "iscsi-login", "volumes:data", "paths"),
     ]
     assert kinds.index("packages") < kinds.index("iscsi-initiator")
     live = {"san-sysctl-live", "iscsi-login", "volumes:data", "paths"}
     assert {one.id: one.phases for one in plan.steps if one.id in ours} == {
-        id: LIVE if id in live else INSTALL for id in ours
+        id: LIVE if id in live else ("install",) if id == "iscsi-secrets" else INSTALL for id in ours
     }
 
 
@@ -169,6 +169,10 @@ def test_frames_are_as_large_as_the_network_says(tmp_path: Path) -> None:
 def test_secrets_are_names(san: Generation) -> None:
     login = step(san.plan(EQL), "iscsi-login")
     assert login.args == ("db02", "chap_host", "eql", "chap_array") and login.secrets == ("chap_host", "chap_array")
+    kept = step(san.plan(EQL), "iscsi-secrets")
+    assert kept.args == kept.secrets == ("chap_host", "chap_array")
+    kickstart = san.artifact(EQL, "kickstart").text
+    assert "printf '%s\\n' @secret:chap_host@ >" in kickstart and "@secret:chap_array@" in kickstart
     assert step(san.plan(TWO), "iscsi-login").args == ("", "", "", "")
 
 

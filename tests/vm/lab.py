@@ -29,7 +29,8 @@ import threading
 import time
 from pathlib import Path
 
-from tests.vm import media
+from tests.vm import media, signed
+from tests.vm.signed import Key
 
 SERVER = "10.77.0.1"
 NEEDED = ("ip", "setpriv", "qemu-system-x86_64", "dnsmasq", "apt-get", "dpkg-deb", "debootstrap", "depmod", "modprobe")
@@ -94,6 +95,10 @@ class Process:
                     self._news.notify_all()
         with self._news:
             self._news.notify_all()
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
 
     @property
     def text(self) -> str:
@@ -245,13 +250,25 @@ class Lab:
         process.wait_for("sniffing", 20)
         return process
 
-    def power_on(self, name: str, mac: str, firmware: str = "bios", serial: str = "", system: bool = False) -> Process:
+    def power_on(
+        self,
+        name: str,
+        mac: str,
+        firmware: str = "bios",
+        serial: str = "",
+        system: bool = False,
+        http: bool = False,
+        key: Key | None = None,
+        disk_signed: bool = True,
+    ) -> Process:
         """A machine that tries the network first, then its local disk (which prints media.MARKER). It has another
         disk to install to, <name>.target in the lab's directory, which is made blank if it is not there.
 
         ``system``: instead of the two, one disk of 2 GiB, on which a whole system can be installed and boots.
 
-        bios: SeaBIOS with QEMU's iPXE ROM. uefi: OVMF with its own PXE client (``romfile=`` drops the iPXE ROM).
+        bios: SeaBIOS with QEMU's iPXE ROM. uefi: OVMF with its own PXE client (``romfile=`` drops the iPXE ROM), or
+        with its HTTP client for ``http``. With a ``key`` Secure Boot is on: what is signed by Microsoft or by the key
+        runs, and the loader of the disk is, unless ``disk_signed`` says otherwise.
         The process's log is the serial console; a machine that reboots does so within it.
         """
         if system:
@@ -265,11 +282,22 @@ class Lab:
             # graphics=off makes SeaBIOS and iPXE talk on the serial port
             board = ["-machine", "pc,graphics=off", "-device", f"{nic},bootindex=1"]
         else:
-            disk = f"fat:{media.uefi_disk(self.directory / f'{name}.esp')}"
+            esp = media.uefi_disk(self.directory / f"{name}.esp")
+            disk = f"fat:{esp}"
             flash = "if=pflash,format=raw"
-            nvram = media.nvram(self.directory / f"{name}.nvram", mac, nic_slot=2, disk_slot=3)
+            nvram, code = self.directory / f"{name}.nvram", "OVMF_CODE_4M.fd"
             board = ["-machine", "q35", "-device", f"{nic},romfile="]
-            board += ["-drive", f"{flash},unit=0,readonly=on,file={media.OVMF}/OVMF_CODE_4M.fd"]
+            if key:
+                code = "OVMF_CODE_4M.secboot.fd"
+                signed.nvram(nvram, mac, nic_slot=2, disk_slot=3, key=key, http=http)
+                if disk_signed:
+                    key.sign(esp / "EFI/BOOT/BOOTX64.EFI")
+                board[1] = "q35,smm=on"
+                board += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
+                board += ["-global", "ICH9-LPC.disable_s3=1"]
+            else:
+                media.nvram(nvram, mac, nic_slot=2, disk_slot=3, http=http)
+            board += ["-drive", f"{flash},unit=0,readonly=on,file={media.OVMF}/{code}"]
             board += ["-drive", f"{flash},unit=1,file={nvram}"]
         return self.start(
             name,

@@ -24,6 +24,11 @@ HERE = Path(__file__).parent
 OVMF = Path("/usr/share/OVMF")
 BUSYBOX = Path("/bin/busybox")
 MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "ext4")
+NVRAM_START = 0x64
+"""Where OVMF's variables begin in its file: after the volume's and the store's headers."""
+GLOBAL = uuid.UUID("8be4df61-93ca-11d2-aa0d-00e098032b8c").bytes_le
+NEW = struct.pack("<HBBIQ16sI", 0x55AA, 0x3F, 0, 7, 0, bytes(16), 0)
+"""The beginning of a variable that was added, is not volatile, and is there at boot time and after."""
 MARKER = "LOCAL DISK BOOTED"
 SYSTEM = (
     "systemd systemd-sysv dbus udev kmod iproute2 openssh-server dnf rpm gnupg network-manager extlinux"
@@ -207,38 +212,48 @@ def uefi_disk(path: Path) -> Path:
     dos = b"MZ".ljust(60, b"\0") + struct.pack("<I", 64)
     image = (dos + b"PE\0\0" + coff + optional + section).ljust(0x200, b"\0") + text
     loader = path / "EFI/BOOT/BOOTX64.EFI"
-    loader.parent.mkdir(parents=True)
+    loader.parent.mkdir(parents=True, exist_ok=True)
     loader.write_bytes(image)
     return path
 
 
-def nvram(path: Path, mac: str, nic_slot: int, disk_slot: int) -> Path:
-    """OVMF's variables with a boot order of two entries: PXE over IPv4 on the nic, then the disk.
+def nvram(path: Path, mac: str, nic_slot: int, disk_slot: int, http: bool = False) -> Path:
+    """OVMF's variables with a boot order of two entries: the nic by PXE over IPv4, or by HTTP, then the disk. Those of
+    a machine that ran before stay as it left them.
 
     QEMU's bootindex would not do: OVMF reads it as "everything on this nic", and after an iPXE that gives up
     it tries PXE over IPv6 (68 s) and HTTP boot over IPv4 and IPv6 (60 s each) before it comes to the disk.
     """
+    if path.exists():
+        return path
+    store = bytearray((OVMF / "OVMF_VARS_4M.fd").read_bytes())
+    assert store[NVRAM_START : NVRAM_START + 2] == b"\xff\xff", "OVMF_VARS_4M.fd is not empty"
+    records = b"".join(variable(*one) for one in boot_order(mac, nic_slot, disk_slot, http).items())
+    store[NVRAM_START : NVRAM_START + len(records)] = records
+    path.write_bytes(store)
+    return path
+
+
+def boot_order(mac: str, nic_slot: int, disk_slot: int, http: bool) -> dict[str, bytes]:
+    """The variables with the two entries."""
     root = bytes.fromhex("02010c00d041030a00000000")  # PciRoot(0x0)
     hardware = bytes.fromhex(mac.replace(":", "")).ljust(32, b"\0")
-    pxe = slot(nic_slot) + b"\x03\x0b\x25\0" + hardware + b"\x01" + b"\x03\x0c\x1b\0" + bytes(23)  # MAC, IPv4
+    nic = slot(nic_slot) + b"\x03\x0b\x25\0" + hardware + b"\x01" + b"\x03\x0c\x1b\0" + bytes(23)  # MAC, IPv4
+    nic += b"\x03\x18\x04\0" if http else b""  # Uri()
     end = b"\x7f\xff\x04\0"
     variables = {"BootOrder": struct.pack("<HH", 0, 1)}
-    for number, (title, device) in enumerate((("network", pxe), ("disk", slot(disk_slot)))):
+    for number, (title, device) in enumerate((("network", nic), ("disk", slot(disk_slot)))):
         devices = root + device + end
         description = f"{title}\0".encode("utf-16-le")
         variables[f"Boot{number:04}"] = struct.pack("<IH", 1, len(devices)) + description + devices
-    store = bytearray((OVMF / "OVMF_VARS_4M.fd").read_bytes())
-    at = 0x64  # after the volume's and the store's headers
-    assert store[at : at + 2] == b"\xff\xff", "OVMF_VARS_4M.fd is not empty"
-    vendor = uuid.UUID("8be4df61-93ca-11d2-aa0d-00e098032b8c").bytes_le
-    for name, value in variables.items():
-        wide = f"{name}\0".encode("utf-16-le")
-        header = struct.pack("<HBBIQ16sIII16s", 0x55AA, 0x3F, 0, 7, 0, bytes(16), 0, len(wide), len(value), vendor)
-        record = header + wide + value
-        store[at : at + len(record)] = record
-        at += -(-len(record) // 4) * 4
-    path.write_bytes(store)
-    return path
+    return variables
+
+
+def variable(name: str, value: bytes, vendor: bytes = GLOBAL, head: bytes = NEW) -> bytes:
+    """A record of OVMF's store (EDK2: AUTHENTICATED_VARIABLE_HEADER), filled up to where the next may begin."""
+    wide = f"{name}\0".encode("utf-16-le")
+    record = head + struct.pack("<II16s", len(wide), len(value), vendor) + wide + value
+    return record + b"\xff" * (-len(record) % 4)
 
 
 def slot(device: int) -> bytes:

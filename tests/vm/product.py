@@ -13,8 +13,8 @@ import pytest
 
 from bootforge.generation import build_generation
 from bootforge.seal import seal
-from bootforge.serve.http import make_grant
 from bootforge.serve.keeper import Served
+from bootforge.serve.netboot import make_grant
 from bootforge.state import server_key
 from bootforge.store import open_store
 from tests.vm import lab as vm
@@ -55,10 +55,10 @@ def serve(lab: vm.Lab, site: Path, monkeypatch: pytest.MonkeyPatch) -> Bootforge
     return product
 
 
-def kickstart_digest(host: str) -> str:
+def kickstart_digest(host: str, site: Path = SITE) -> str:
     """What an armed host must get, made anew from the site and sealed for the host's newest grant."""
     url = os.environ["BOOTFORGE_STORE"]
-    served = Served(build_generation(SITE))
+    served = Served(build_generation(site))
     store = open_store(url)
     [status] = store.status([host])
     store.close()

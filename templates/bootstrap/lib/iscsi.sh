@@ -124,8 +124,8 @@ EOS
 
 # bf_san_boot IFACES GROUPS DISKS MOUNTS: what logs in at every boot, by the node records that the bootstrap left. Their
 # node.startup is manual, so nothing else does, and nothing waits for an array that is down: not the boot, where there
-# are units, and where scripts run one after the other only for a while. Until the first boot has succeeded, that
-# logs in.
+# are units, and where scripts run one after the other only for a while. Units try again until all is there: an array
+# may come back, or a cable. Until the first boot has succeeded, that logs in.
 bf_san_boot() {
     bf_script=/usr/libexec/bootforge-san
     [ "$bf_init" = systemd ] || bf_script=/etc/rc.d/init.d/bootforge-san
@@ -151,6 +151,7 @@ Description=iSCSI sessions of this host
 ConditionPathExists=!/var/lib/bootforge/first-boot
 Wants=network-online.target
 After=network-online.target iscsid.socket iscsid.service multipathd.service
+OnFailure=bootforge-san-again.service
 
 [Service]
 Type=oneshot
@@ -160,6 +161,14 @@ TimeoutStartSec=180
 
 [Install]
 WantedBy=multi-user.target
+EOS
+    bf_put /etc/systemd/system/bootforge-san-again.service 644 root:root <<'EOS' || return 1
+# Written by Bootforge; changes are lost.
+[Unit]
+Description=Another try at iSCSI sessions of this host
+
+[Service]
+ExecStart=/bin/sh -c 'sleep 60; systemctl start --no-block bootforge-san.service'
 EOS
     bf_link /etc/systemd/system/multi-user.target.wants/bootforge-san.service ../bootforge-san.service
 }

@@ -85,7 +85,11 @@ EOS
     bf_each_path bf_log_in
     if [ -n "$bf_missing" ] && [ -z "$bf_dry" ]; then bf_sessions; fi
     [ -n "$bf_dry" ] || bf_each_path bf_count_sessions
-    [ -z "$bf_wrong" ] || bf_fail "$bf_text${bf_text:+, }${bf_wrong#, }"
+    if [ -n "$bf_wrong" ]; then
+        bf_fail "$bf_text${bf_text:+, }${bf_wrong#, }"
+        return
+    fi
+    [ -n "$bf_dry" ] || [ ! -d "$bf_state/kept" ] || bf_state_drop kept
 }
 
 # bf_each_path FUNCTION: FUNCTION, for each path of the plan, with its words.
@@ -244,6 +248,21 @@ bf_chap() {
     fi
     bf_keys="${bf_keys}node.session.auth.username_in $3$bf_newline"
     bf_keys="${bf_keys}node.session.auth.password_in $bf_value$bf_newline"
+}
+
+# bf_keep_secrets NAME...: what came with the install is kept for the first boot, with which nothing comes, until
+# bf_iscsi_login has it in its records and everybody is logged in.
+bf_keep_secrets() {
+    for bf_word in "$@"; do
+        if ! bf_secret "$bf_word"; then
+            bf_note "secret $bf_word not given"
+            continue
+        fi
+        { IFS= read -r bf_line <"$bf_state/kept/$bf_word"; } 2>/dev/null || bf_line=
+        if [ "$bf_line" != "$bf_value" ] && bf_change "secret $bf_word"; then
+            bf_state_keep "$bf_word" "$bf_value" || return 1
+        fi
+    done
 }
 
 # bf_settings: every record of our ifaces has the keys. iscsid.conf is a template for new ones only.

@@ -43,6 +43,11 @@ bf_state_put() {
     printf %s "${2+$2$bf_newline}" >"$bf_state/$1"
 } 2>/dev/null
 
+# bf_state_keep NAME LINE: a secret, for bf_secret of a run with which it does not come.
+bf_state_keep() {
+    (umask 077 && mkdir -p "$bf_state/kept" && bf_state_put "kept/$1" "$2")
+} 2>/dev/null
+
 # bf_state_rename FROM TO: a file of state that was not to count before takes the place of another.
 bf_state_rename() {
     mv -f "$bf_state/$1" "$bf_state/$2"
@@ -120,11 +125,11 @@ bf_unlock() {
 }
 
 # bf_secret NAME: sets bf_value to a secret that came with this run; fails when it did not come. Secrets are lines of
-# their own files in the directory of --secrets, and nowhere else.
+# their own files in the directory of --secrets, or what bf_keep_secrets left of them.
 bf_secret() {
     bf_value=
     # shellcheck disable=SC2034 # the steps read it
-    { IFS= read -r bf_value <"${bf_secrets:-/nowhere}/$1"; } 2>/dev/null
+    { IFS= read -r bf_value <"${bf_secrets:-/nowhere}/$1" || IFS= read -r bf_value <"$bf_state/kept/$1"; } 2>/dev/null
 }
 
 # Handlers: what a change owes, as a file in pending/ that is made before the change and removed when the handler has

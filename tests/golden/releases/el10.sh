@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web10.prod.den.example.com bf_init=systemd
-    bf_plan=f249a9e44c7791e7c57a544f68398cee78f5f91dabb061e8e35cf87e0433e39e bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=1d7cee4edd8d35a586b56b79381eb873f2fc53a6ea73ab034730b17cd4144c28 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -268,6 +268,10 @@ BF_97cb90234776255f
     fi
     if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_iscsi_ifaces san0 iface.hwaddress 02:00:00:00:02:10 san1 iface.hwaddress 02:00:00:00:03:10
+        bf_end $?
+    fi
+    if bf_step iscsi-secrets install '' 'storage-nics storage-devices packages' ''; then
+        bf_keep_secrets chap_host chap_array
         bf_end $?
     fi
     if bf_step multipath 'install boot run' whole 'storage-nics storage-devices packages' reconfigure:multipathd; then
@@ -582,7 +586,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com f249a9e44c7791e7c57a544f68398cee78f5f91dabb061e8e35cf87e0433e39e 4d2d7947d8c58a25f46d4df37dbe7716534440d410e70cbf8d18d613733deff5
+        bf_stamp web10.prod.den.example.com 1d7cee4edd8d35a586b56b79381eb873f2fc53a6ea73ab034730b17cd4144c28 db5d77d1d2d6a64d343e65ce1903fd0c1eeae9b6c39beb8510f95b7c4a77ef1c
         bf_end $?
     fi
 }

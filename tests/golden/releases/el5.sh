@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web05.prod.den.example.com bf_init=sysv
-    bf_plan=8a0c4419c65f93e65fc7582d250c04142ca9dd7346ac6eb5bf602a9d7f318897 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=335219b0b7c40e65847ddd2166f393b32c47de8eaa6c8a53b883683371c25b6d bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -251,6 +251,10 @@ BF_df42220a372cd041
     fi
     if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_iscsi_ifaces san0 iface.hwaddress 02:00:00:00:02:05 san1 iface.hwaddress 02:00:00:00:03:05
+        bf_end $?
+    fi
+    if bf_step iscsi-secrets install '' 'storage-nics storage-devices packages' ''; then
+        bf_keep_secrets chap_host chap_array
         bf_end $?
     fi
     if bf_step multipath 'install boot run' whole 'storage-nics storage-devices packages' reconfigure:multipathd; then
@@ -571,7 +575,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com 8a0c4419c65f93e65fc7582d250c04142ca9dd7346ac6eb5bf602a9d7f318897 4d2d7947d8c58a25f46d4df37dbe7716534440d410e70cbf8d18d613733deff5
+        bf_stamp web05.prod.den.example.com 335219b0b7c40e65847ddd2166f393b32c47de8eaa6c8a53b883683371c25b6d db5d77d1d2d6a64d343e65ce1903fd0c1eeae9b6c39beb8510f95b7c4a77ef1c
         bf_end $?
     fi
 }

@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web06.prod.den.example.com bf_init=sysv
-    bf_plan=50255693781cc4074edef677753155e5296fbb03c243df2e6ea4bb6145cf6659 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=eb748f229b2d0e386d6e999cc8867a7474a0fbb6a4f9a12a5f0cf6902185516c bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -259,6 +259,10 @@ BF_97cb90234776255f
     fi
     if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_iscsi_ifaces san0 iface.hwaddress 02:00:00:00:02:06 san1 iface.hwaddress 02:00:00:00:03:06
+        bf_end $?
+    fi
+    if bf_step iscsi-secrets install '' 'storage-nics storage-devices packages' ''; then
+        bf_keep_secrets chap_host chap_array
         bf_end $?
     fi
     if bf_step multipath 'install boot run' whole 'storage-nics storage-devices packages' reconfigure:multipathd; then
@@ -555,7 +559,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web06.prod.den.example.com 50255693781cc4074edef677753155e5296fbb03c243df2e6ea4bb6145cf6659 4d2d7947d8c58a25f46d4df37dbe7716534440d410e70cbf8d18d613733deff5
+        bf_stamp web06.prod.den.example.com eb748f229b2d0e386d6e999cc8867a7474a0fbb6a4f9a12a5f0cf6902185516c db5d77d1d2d6a64d343e65ce1903fd0c1eeae9b6c39beb8510f95b7c4a77ef1c
         bf_end $?
     fi
 }

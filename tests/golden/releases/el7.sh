@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web07.prod.den.example.com bf_init=systemd
-    bf_plan=a902005a1e1389129c34cacc864221ce509f6af400c26369b9a9f4a01188aeb2 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=183eea389d456b8f3d15dbc730b07e1c1fd4b072f59aa4950a7c14e301b5736c bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -274,6 +274,10 @@ BF_97cb90234776255f
     fi
     if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_iscsi_ifaces san0 iface.hwaddress 02:00:00:00:02:07 san1 iface.hwaddress 02:00:00:00:03:07
+        bf_end $?
+    fi
+    if bf_step iscsi-secrets install '' 'storage-nics storage-devices packages' ''; then
+        bf_keep_secrets chap_host chap_array
         bf_end $?
     fi
     if bf_step multipath 'install boot run' whole 'storage-nics storage-devices packages' reconfigure:multipathd; then
@@ -620,7 +624,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web07.prod.den.example.com a902005a1e1389129c34cacc864221ce509f6af400c26369b9a9f4a01188aeb2 4d2d7947d8c58a25f46d4df37dbe7716534440d410e70cbf8d18d613733deff5
+        bf_stamp web07.prod.den.example.com 183eea389d456b8f3d15dbc730b07e1c1fd4b072f59aa4950a7c14e301b5736c db5d77d1d2d6a64d343e65ce1903fd0c1eeae9b6c39beb8510f95b7c4a77ef1c
         bf_end $?
     fi
 }

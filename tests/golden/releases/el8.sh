@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web08.prod.den.example.com bf_init=systemd
-    bf_plan=48316c1b6d387840316d3681ef24a3dfcd2f4bc1f2ff5f94a3a9b865b352c897 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=125e7012b60ca0ac9016869173aba84501749a0de49ba8ab53e7e2364749bd46 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -274,6 +274,10 @@ BF_97cb90234776255f
     fi
     if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_iscsi_ifaces san0 iface.hwaddress 02:00:00:00:02:08 san1 iface.hwaddress 02:00:00:00:03:08
+        bf_end $?
+    fi
+    if bf_step iscsi-secrets install '' 'storage-nics storage-devices packages' ''; then
+        bf_keep_secrets chap_host chap_array
         bf_end $?
     fi
     if bf_step multipath 'install boot run' whole 'storage-nics storage-devices packages' reconfigure:multipathd; then
@@ -605,7 +609,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web08.prod.den.example.com 48316c1b6d387840316d3681ef24a3dfcd2f4bc1f2ff5f94a3a9b865b352c897 4d2d7947d8c58a25f46d4df37dbe7716534440d410e70cbf8d18d613733deff5
+        bf_stamp web08.prod.den.example.com 125e7012b60ca0ac9016869173aba84501749a0de49ba8ab53e7e2364749bd46 db5d77d1d2d6a64d343e65ce1903fd0c1eeae9b6c39beb8510f95b7c4a77ef1c
         bf_end $?
     fi
 }

@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web09.prod.den.example.com bf_init=systemd
-    bf_plan=35c8138d6cf8a47a14f99fb8524fe32c9b82513d4049fba99820614fb89fc85c bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=4b3cd5d4b8b6a43e8787e620a569f763203a1e5315896e03b6d7da48299dcc8e bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -278,6 +278,10 @@ BF_97cb90234776255f
     fi
     if bf_step iscsi-ifaces 'install boot run' '' 'storage-nics storage-devices packages' ''; then
         bf_iscsi_ifaces san0 iface.hwaddress 02:00:00:00:02:09 san1 iface.hwaddress 02:00:00:00:03:09
+        bf_end $?
+    fi
+    if bf_step iscsi-secrets install '' 'storage-nics storage-devices packages' ''; then
+        bf_keep_secrets chap_host chap_array
         bf_end $?
     fi
     if bf_step multipath 'install boot run' whole 'storage-nics storage-devices packages' reconfigure:multipathd; then
@@ -676,7 +680,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web09.prod.den.example.com 35c8138d6cf8a47a14f99fb8524fe32c9b82513d4049fba99820614fb89fc85c 4d2d7947d8c58a25f46d4df37dbe7716534440d410e70cbf8d18d613733deff5
+        bf_stamp web09.prod.den.example.com 4b3cd5d4b8b6a43e8787e620a569f763203a1e5315896e03b6d7da48299dcc8e db5d77d1d2d6a64d343e65ce1903fd0c1eeae9b6c39beb8510f95b7c4a77ef1c
         bf_end $?
     fi
 }
