@@ -16,6 +16,7 @@ from tests.integration.wire import PACKAGES, Wire, check, ip, make_wire
 from tests.support import SMALL, need, verb, write_site
 
 SERVER = "http://10.2.0.5"
+SCRIPT = "tftp://10.2.0.5/http/10.2.0.5/boot.ipxe"
 PLANNED = {
     "00:14:4f:12:34:50": ("10.2.0.21", "web01"),
     "00:14:4f:12:34:60": ("10.2.0.31", "db01"),
@@ -105,7 +106,7 @@ def test_dnsmasq_accepts_the_configuration_of_a_proxy(generation: Generation, tm
 
 @pytest.mark.parametrize("kind", [*FIRMWARE, "ipxe"])
 def test_every_planned_nic_gets_its_address_and_boot_file(served: Wire, kind: str) -> None:
-    options, file = ([*as_firmware("x64"), *IPXE], f"{SERVER}/boot.ipxe") if kind == "ipxe" else (as_firmware(kind), "")
+    options, file = ([*as_firmware("x64"), *IPXE], SCRIPT) if kind == "ipxe" else (as_firmware(kind), "")
     for mac, (address, name) in PLANNED.items():
         answer = served.lease(mac, *options)
         assert answer and (answer["ip"], answer["hostname"]) == (address, name)
@@ -120,7 +121,7 @@ def test_a_host_with_a_boot_program_of_its_own_is_sent_to_it(served: Wire, mac: 
         answer = served.lease(mac, *as_firmware(kind))
         assert answer and (answer["ip"], answer["boot_file"]) == (address, OWN[mac][kind]), kind
     answer = served.lease(mac, *as_firmware("x64"), *IPXE)
-    assert answer and answer["boot_file"] == f"{SERVER}/boot.ipxe"
+    assert answer and answer["boot_file"] == SCRIPT
 
 
 @pytest.mark.parametrize("kind", FIRMWARE)
@@ -247,7 +248,7 @@ def test_a_proxy_sends_ipxe_to_its_script(beside: Wire) -> None:
         number, vendor = FIRMWARE[kind]
         offers = beside.offers(SHIM, f"{number}+ipxe", vendor)
         (ours,) = [offer for offer in offers if offer["from"] == "10.2.0.5"]
-        assert (ours["ip"], ours["siaddr"], ours["file"]) == ("0.0.0.0", "10.2.0.5", f"{SERVER}/boot.ipxe")
+        assert (ours["ip"], ours["siaddr"], ours["file"]) == ("0.0.0.0", "10.2.0.5", SCRIPT)
         assert any(str(offer["ip"]).startswith("10.2.9.") for offer in offers)
 
 

@@ -19,7 +19,7 @@ import pytest
 from bootforge.errors import UsageError
 from bootforge.generation import build_generation
 from bootforge.serve import dnsmasq
-from tests.integration.test_dhcp import foreign
+from tests.integration.test_dhcp import SCRIPT, foreign
 from tests.integration.wire import ENV, Wire, ip, make_wire
 from tests.support import ROOT, SMALL, Done, environment, need
 
@@ -259,11 +259,11 @@ def test_a_proxy_that_is_served_follows_too(tmp_path: Path) -> None:
                 offers = wire.offers(WEB, "7+ipxe", "PXEClient:Arch:00007:UNDI:003016")
                 assert {str(one["ip"])[:7]: one["file"] for one in offers} == {
                     "10.2.9.": "",
-                    "0.0.0.0": "http://10.2.0.5/boot.ipxe",
+                    "0.0.0.0": SCRIPT,
                 }
                 server.follows("server: http://10.2.0.5 ", "server: http://10.2.0.5:8080 ", "site.yaml")
                 offers = wire.offers(WEB, "7+ipxe", "PXEClient:Arch:00007:UNDI:003016")
-                assert "http://10.2.0.5:8080/boot.ipxe" in [one["file"] for one in offers]
+                assert SCRIPT.replace("/http/10.2.0.5", "/http/10.2.0.5:8080") in [one["file"] for one in offers]
         finally:
             subprocess.run(["ip", "netns", "del", other], check=True)
 
