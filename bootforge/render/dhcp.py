@@ -48,11 +48,13 @@ ARCHITECTURES = (
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """What firmware of one kind boots: a file of the TFTP server, or a URL where there is no ``server``."""
+    """What firmware of one kind boots: a file of the TFTP server, or a URL where there is no ``server``. ``own``: it is
+    a host's own, and no iPXE, so that a machine whose firmware is an iPXE is sent there as well."""
 
     architecture: Architecture
     file: str
     server: str
+    own: bool = False
 
 
 class Card(NamedTuple):
@@ -185,10 +187,11 @@ def _macs(nic: Nic, by_name: Mapping[str, Nic]) -> Iterator[Mac]:
 
 
 def _boots(network: Network, files: Mapping[int, str]) -> tuple[Boot, ...]:
+    everybodys = boot_files(network)
     return tuple(
-        Boot(one, files[one.number], "" if files[one.number].startswith("http:") else _address(network))
+        Boot(one, file, "" if file.startswith("http:") else _address(network), file != everybodys[one.number])
         for one in ARCHITECTURES
-        if one.number in files
+        if (file := files[one.number])
     )
 
 

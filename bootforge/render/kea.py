@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bootforge.render.dhcp import ARCHITECTURES, LEASE_TIME, Boot, Lease, Subnet
@@ -63,25 +63,30 @@ def _kinds() -> Iterator[Json]:
 def _boots(subnet: Subnet) -> Iterator[Json]:
     """What a client of a network boots: iPXE its script, firmware the file of its kind or of the host that it is."""
     name = subnet.network.name
-    yield _class(f"{name}{_IPXE}", f"member('{_IPXE}')", {"boot-file-name": subnet.script})
+    others = f" and not member('{name}_own')" if subnet.own else ""
     if subnet.own:
         yield {"name": f"{name}_own"}
-    others = f" and not member('{name}_own')" if subnet.own else ""
+    yield _class(f"{name}{_IPXE}", f"member('{_IPXE}'){others}", subnet.script)
     for boot in subnet.boot:
-        yield _boot(f"{name}{boot.architecture.name}", boot, others)
+        yield _class(f"{name}{boot.architecture.name}", f"{_firmware(boot)}{others}", boot.file)
     for lease in subnet.own:
         yield {"name": lease.key}
         for boot in lease.own:
-            yield _boot(f"{lease.key}{boot.architecture.name}", boot, f" and member('{lease.key}')")
+            mine, kind = f" and member('{lease.key}')", f"{lease.key}{boot.architecture.name}"
+            if boot.own:
+                yield _class(kind, f"member('{boot.architecture.name}'){mine}", boot.file)
+            else:
+                yield _class(kind, f"{_firmware(boot)}{mine}", boot.file)
+                ipxe = f"member('{boot.architecture.name}') and member('{_IPXE}'){mine}"
+                yield _class(f"{kind}{_IPXE}", ipxe, subnet.script)
 
 
-def _boot(name: str, boot: Boot, test: str) -> Json:
-    test = f"member('{boot.architecture.name}') and not member('{_IPXE}'){test}"
-    return _class(name, test, {"boot-file-name": boot.file})
+def _firmware(boot: Boot) -> str:
+    return f"member('{boot.architecture.name}') and not member('{_IPXE}')"
 
 
-def _class(name: str, test: str, values: Mapping[str, str]) -> Json:
-    return {"name": name, "only-if-required": True, "test": test, **values}
+def _class(name: str, test: str, file: str) -> Json:
+    return {"name": name, "only-if-required": True, "test": test, "boot-file-name": file}
 
 
 def _subnet(subnet: Subnet) -> Json:

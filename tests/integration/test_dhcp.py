@@ -120,8 +120,11 @@ def test_a_host_with_a_boot_program_of_its_own_is_sent_to_it(served: Wire, mac: 
     for kind in FIRMWARE:
         answer = served.lease(mac, *as_firmware(kind))
         assert answer and (answer["ip"], answer["boot_file"]) == (address, OWN[mac][kind]), kind
-    answer = served.lease(mac, *as_firmware("x64"), *IPXE)
-    assert answer and answer["boot_file"] == SCRIPT
+    for (
+        kind
+    ) in FIRMWARE:  # an iPXE that is the firmware; one that is no program of the host's own goes on to its script
+        answer = served.lease(mac, *as_firmware(kind), *IPXE)
+        assert answer and answer["boot_file"] == (OWN[mac][kind] if OWN[mac][kind] != FILES[kind] else SCRIPT), kind
 
 
 @pytest.mark.parametrize("kind", FIRMWARE)
@@ -244,9 +247,9 @@ def test_what_boots_without_pxe_gets_nothing_from_a_proxy(beside: Wire) -> None:
 
 
 def test_a_proxy_sends_ipxe_to_its_script(beside: Wire) -> None:
-    for kind in ("bios", "x64"):
+    for mac, kind in ((STRANGER, "bios"), (STRANGER, "x64"), (SHIM, "bios"), (LPXE, "x64")):
         number, vendor = FIRMWARE[kind]
-        offers = beside.offers(SHIM, f"{number}+ipxe", vendor)
+        offers = beside.offers(mac, f"{number}+ipxe", vendor)
         (ours,) = [offer for offer in offers if offer["from"] == "10.2.0.5"]
         assert (ours["ip"], ours["siaddr"], ours["file"]) == ("0.0.0.0", "10.2.0.5", SCRIPT)
         assert any(str(offer["ip"]).startswith("10.2.9.") for offer in offers)
