@@ -170,7 +170,7 @@ class Front:
             return
         ended = bool(event & (select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR))
         if connection.question:
-            if ended:
+            if event & (select.EPOLLHUP | select.EPOLLERR):
                 self._close(connection)
             return
         try:
