@@ -57,8 +57,8 @@ def test_every_artifact_of_the_example_is_the_golden_one(
 
 
 def test_a_kickstart_in_the_initramfs(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """The script that brings it is a golden one; the kickstart differs in who says where it is from, and in the digest of
-    the bootstrap, which knows its plan."""
+    """The script that brings it is a golden one; the kickstart differs in who says where it is from, and in the digest
+    of the bootstrap, which knows its plan."""
     site = shutil.copytree(SMALL, tmp_path / "site")
     plain = build_generation(site).artifacts("web01.prod.den.example.com")
     text = (site / "site.yaml").read_text(encoding="utf-8")
