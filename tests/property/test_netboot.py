@@ -1,5 +1,5 @@
-"""However a host is installed, its netboot scripts say to the kernel what the plan says, and the grant's URL is where it
-has to be: once in a script, and in the kickstart exactly where the script's arguments have it not."""
+"""However a host is installed, its netboot scripts say to the kernel what the plan says, and the grant's URL is where
+it has to be: once in a script, and in the kickstart exactly where the script's arguments have it not."""
 
 from __future__ import annotations
 
