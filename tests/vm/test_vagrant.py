@@ -2,8 +2,8 @@
 ask a server of the example site what to boot.
 
 There is no /dev/kvm and no box here, so QEMU emulates the processor, and the server is not the lab's own machine but
-this one, on the lab's bridge. libvirt wants iptables for its networks; for one that leads nowhere, one that does nothing
-will do.
+this one, on the lab's bridge. libvirt wants iptables for its networks; for one that leads nowhere, one that does
+nothing will do.
 """
 
 from __future__ import annotations
@@ -92,20 +92,8 @@ def test_the_machines_of_the_lab_ask_what_to_boot(tmp_path: Path) -> None:
         BOOTFORGE_STORE=f"sqlite:///{tmp_path}/store.db",
         BOOTFORGE_ROOT_HASH=ROOT_HASH,
     )
-    command = [
-        "unshare",
-        "-m",
-        "-n",
-        "-p",
-        "-f",
-        "--mount-proc",
-        "sh",
-        "-c",
-        _SCRIPT,
-        "lab",
-        str(tmp_path),
-        sys.executable,
-    ]
+    apart = "unshare -m -n -p -f --kill-child --mount-proc sh -c".split()
+    command = [*apart, _SCRIPT, "lab", str(tmp_path), sys.executable]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=1200, cwd=ROOT)
     told = done.stdout + done.stderr
     assert done.returncode == 0, told
