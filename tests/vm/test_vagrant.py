@@ -92,7 +92,7 @@ def test_the_machines_of_the_lab_ask_what_to_boot(tmp_path: Path) -> None:
         BOOTFORGE_STORE=f"sqlite:///{tmp_path}/store.db",
         BOOTFORGE_ROOT_HASH=ROOT_HASH,
     )
-    apart = "unshare -m -n -p -f --kill-child --mount-proc sh -c".split()
+    apart = ["unshare", "-m", "-n", "-p", "-f", "--kill-child", "--mount-proc", "sh", "-c"]
     command = [*apart, _SCRIPT, "lab", str(tmp_path), sys.executable]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=1200, cwd=ROOT)
     told = done.stdout + done.stderr
