@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from difflib import ndiff
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from bootforge.generation import Generation, build_generation
 from tests.support import SMALL
 
 TREE = Path(__file__).parent / "tree"
+INJECTED = Path(__file__).parent / "injected.ipxe"
 
 
 def write_tree(generation: Generation, root: Path) -> dict[str, bytes]:
@@ -52,6 +54,23 @@ def test_every_artifact_of_the_example_is_the_golden_one(
     assert sorted(rendered) == sorted(golden)
     for name, content in rendered.items():
         assert content.decode() == golden[name].decode(), name
+
+
+def test_a_kickstart_in_the_initramfs(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """The script that brings it is a golden one; the kickstart differs in who says where it is from, and in the digest
+    of the bootstrap, which knows its plan."""
+    site = shutil.copytree(SMALL, tmp_path / "site")
+    plain = build_generation(site).artifacts("web01.prod.den.example.com")
+    text = (site / "site.yaml").read_text(encoding="utf-8")
+    (site / "site.yaml").write_text(text.replace("\ndefaults:\n", "\ndefaults:\n  install: {kickstart: initrd}\n"))
+    made = build_generation(site).artifacts("web01.prod.den.example.com")
+    script = made["ipxe"].text
+    if request.config.getoption("--update-golden"):
+        INJECTED.write_text(script, encoding="utf-8")
+    assert script == INJECTED.read_text(encoding="utf-8")
+    lines = ndiff(plain["kickstart"].text.splitlines(), made["kickstart"].text.splitlines())
+    changed = [line for line in lines if line[0] in "+-" and not line[2:].startswith("digest=")]
+    assert changed == ["+ bf_grant=@grant.url@"] * 4
 
 
 def test_the_tree_holds_what_it_should() -> None:

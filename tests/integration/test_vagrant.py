@@ -11,6 +11,7 @@ import pytest
 
 from bootforge.generation import Generation, build_generation
 from tests.support import EXAMPLE, ROOT, environment, need
+from tests.verbs import commands
 
 VAGRANT = ROOT / "vagrant"
 PROVIDERS = ("libvirt", "virtualbox")
@@ -84,3 +85,10 @@ def test_the_server_of_the_lab_is_that_of_the_example(example: Generation) -> No
     urls = [str(repo.url) for repo in example.site.repos.values()]
     assert all(url.startswith("http://packages.example.com/") for url in urls)
     assert f"--address=/packages.example.com/{lan.dns[0]}\n" in provision
+
+
+def test_the_server_is_started_with_options_that_there_are() -> None:
+    (line,) = re.findall(r"^ExecStart=/opt/bootforge/bin/bootforge (.*)$", (VAGRANT / "provision.sh").read_text(), re.M)
+    verb, *words = line.split()
+    known = {name for option in commands()[verb].params for name in option.opts}
+    assert {word for word in words if word.startswith("--")} <= known

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from bootforge.model import Network
-from bootforge.plan.loader import first_script
 from tests.vm import lab as vm
 from tests.vm.media import MARKER
 from tests.vm.product import Bootforge
@@ -54,9 +52,7 @@ class Scene:
 
 @pytest.fixture
 def scene(served: Bootforge) -> Scene:
-    network = Network("lab-lan", None, None, None, None, (), (), None, f"http://{vm.SERVER}", None, None, None)
-    configuration = served("dhcp", "dnsmasq").replace(f"http://{vm.SERVER}/boot.ipxe", first_script(network))
-    return Scene(served, served.lab.dnsmasq(configuration))
+    return Scene(served, served.lab.dnsmasq(served("dhcp", "dnsmasq")))
 
 
 def boot(scene: Scene, firmware: str) -> tuple[vm.Process, float]:
@@ -80,6 +76,7 @@ def test_bios(scene: Scene, death: str) -> None:
     if death == "killed":
         scene.product.server.kill()
     assert_at_the_disk(machine, since, "bios")
+    assert f"Filename: tftp://{vm.SERVER}/http/{vm.SERVER}/boot.ipxe" in machine.text
     assert (death == "silent") == (f"http://{vm.SERVER} does not answer; booting the local disk" in machine.text)
 
 
