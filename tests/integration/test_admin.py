@@ -324,3 +324,18 @@ def test_systemd_is_told(tmp_path: Path) -> None:
         heard.settimeout(0.1)
         with pytest.raises(TimeoutError):
             hear()
+
+
+def test_the_listener_goes_with_the_server(tmp_path: Path) -> None:
+    with running(edge_site(tmp_path / "site", 1), tmp_path / "state", "--admin", "[::1]:0") as server:
+        assert server.process.stdout
+        url = server.process.stdout.readline().strip()
+        assert url.startswith("http://[::1]:") and urllib.request.urlopen(url, timeout=20).status == 200
+        address = ("::1", int(url.removesuffix("/metrics").rpartition(":")[2]))
+        with pytest.raises(OSError):
+            socket.create_server(address, family=socket.AF_INET6)
+        server.process.kill()
+        server.process.wait()
+        assert until(lambda: socket.create_server(address, family=socket.AF_INET6).close() is None), (
+            "nobody has it still"
+        )

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import http.server
 import os
+import resource
 import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +24,7 @@ from bootforge.doctor import checks
 from bootforge.doctor.clients import fetch, fetch_tftp
 from bootforge.state import LOOK_HEADER, ServerKey, server_key
 from tests.integration.edge import KEY, SITE, host, mac, name, netboot, planned
-from tests.support import Done, Running, running, verb, write_site
+from tests.support import Done, Running, need, running, verb, write_site
 
 TREE = {"images/pxeboot/vmlinuz": "kernel " * 5000, "images/pxeboot/initrd.img": "initrd " * 50_000}
 SIGNED = {"EFI/BOOT/BOOTX64.EFI": "shim " * 999, "EFI/BOOT/grubx64.efi": "grub " * 9999}
@@ -416,3 +419,37 @@ def test_http_that_is_none() -> None:
         ("http://127.0.0.1:99999/", "Port out of range 0-65535"),
     ):
         assert fetch(url, patience=2).error == error
+
+
+def test_certificates_of_mirrors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need("openssl")
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key", "-out", "cert", "-days", "5"]
+    made += ["-subj", "/CN=mirror", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(made, cwd=tmp_path, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as mirror:
+        mirror.socket = context.wrap_socket(mirror.socket, server_side=True)
+        threading.Thread(target=mirror.serve_forever, daemon=True).start()
+        server = ("127.0.0.1", mirror.server_port)
+        url = f"https://127.0.0.1:{mirror.server_port}/nothing"
+        assert fetch(url).error == "its certificate is not good: self-signed certificate"
+        (refused,) = checks.certificate_findings({server})
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
+        assert fetch(url).status == 404
+        (near,) = checks.certificate_findings({server})
+        mirror.shutdown()
+    assert refused.verdict == "fail" and "127.0.0.1" in refused.what
+    assert near.verdict == "warn" and near.what.endswith("good for 5 days")
+
+
+def test_disks_and_descriptors_that_are_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    total = 100 << 30
+    for free, verdict in ((1 << 20, "fail"), (500 << 20, "warn"), (50 << 30, "ok")):
+        monkeypatch.setattr(
+            shutil, "disk_usage", lambda _, free=free: shutil._ntuple_diskusage(total, total - free, free)
+        )
+        assert checks._disk("disk", tmp_path).verdict == verdict
+    for hard, verdict in ((1024, "warn"), (65536, "ok"), (resource.RLIM_INFINITY, "ok")):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, hard=hard: (hard, hard))
+        assert next(checks.descriptor_findings()).verdict == verdict
