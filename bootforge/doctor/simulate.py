@@ -15,16 +15,18 @@ from bootforge.doctor.clients import Got, fetch, fetch_tftp
 from bootforge.errors import UsageError
 from bootforge.generation import Generation
 from bootforge.model import Network, Plan
-from bootforge.plan.loader import ARM64, ARM64_HTTP, BIOS, X64, X64_HTTP, X64_OLD, boot_files
+from bootforge.plan.loader import ARM64, ARM64_HTTP, BIOS, X64, X64_HTTP, X64_OLD, boot_files, first_script
 from bootforge.plan.network import plan_network
 from bootforge.state import LOOK_HEADER, ServerKey
 
 BY_HTTP = {X64: X64_HTTP, X64_OLD: X64_HTTP, ARM64: ARM64_HTTP, X64_HTTP: X64_HTTP, ARM64_HTTP: ARM64_HTTP}
 _ASKS = {BIOS: (1456, 1), X64: (1468, 4), X64_OLD: (1456, 1), ARM64: (1468, 4)}
 """Block size and window that firmware asks for: PXE of BIOS, and UEFI made from EDK2."""
+_IPXE_ASKS = (1432, 1)
 _BESIDE = {"shimx64.efi": "grubx64.efi", "shimaa64.efi": "grubaa64.efi", "lpxelinux.0": "ldlinux.c32"}
 """What a boot program fetches first, from where it was itself."""
-_FILE = re.compile(rb"^(kernel|initrd)\b[^\n]*?\s(https?://\S+)", re.MULTILINE)
+_FILE = re.compile(rb"^(?:kernel|initrd) [^\n]*--name (kernel|initrd) (https?://\S+)", re.MULTILINE)
+"""The installer's files in iPXE's script. The kickstart, which may be one more, is not fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ class Target:
     url: str
     tftp_host: str
     tftp_port: int
+
+    @property
+    def tftp(self) -> str:
+        """Where its TFTP is, as it is written."""
+        return f"[{self.tftp_host}]:{self.tftp_port}" if ":" in self.tftp_host else f"{self.tftp_host}:{self.tftp_port}"
 
 
 def simulate(
@@ -73,8 +80,17 @@ def simulate(
             yield from _others(generation, plan, key, mac, base)
         return
 
+    first = first_script(net)
+    yield Step("dhcp of iPXE", "option 175", f"boot file {first}", asked=False)
+    got = fetch_tftp(target.tftp_host, target.tftp_port, urlsplit(first).path.lstrip("/"), *_IPXE_ASKS)
+    chain = f"{(net.server or '').rstrip('/')}/boot.ipxe"
+    named = f"chain --timeout 5000 --replace {chain} ".encode() in got.body
+    yield _step(
+        "first script", f"TFTP {target.tftp} {first}", got, named, f"goes on to {chain}", "names no such server"
+    )
+    if not named:
+        return
     chained = f"{base}/boot.ipxe"
-    yield Step("dhcp of iPXE", "option 175", f"boot file {chained}", asked=False)
     got = fetch(chained)
     whole = got.status == 200 and b"/boot.ipxe?uuid=" in got.body
     yield _step("chain", f"GET {chained}", got, whole, "asks again with its MAC address", "no script of Bootforge")
@@ -164,9 +180,7 @@ def _loader(target: Target, network: Network, arch: int, name: str) -> Step:
         got = fetch(url)
         return _step("loader", f"HEAD, GET {url}", got, got.status == 200 and got.size == size, "", f"HEAD said {size}")
     got = fetch_tftp(target.tftp_host, target.tftp_port, name, *_ASKS[arch])
-    where = f"[{target.tftp_host}]" if ":" in target.tftp_host else target.tftp_host
-    request = f"TFTP {where}:{target.tftp_port} {name}"
-    return _step("loader", request, got, not got.error and got.size > 0, got.how, "it is empty")
+    return _step("loader", f"TFTP {target.tftp} {name}", got, not got.error and got.size > 0, got.how, "it is empty")
 
 
 def _moved(url: str, network: Network, base: str) -> str:

@@ -36,7 +36,7 @@ def doctors_site(root: Path) -> Path:
     settings = SITE.replace("  absent: {env: BOOTFORGE_TEST_ABSENT}\n  plain: {env: BOOTFORGE_TEST_PLAIN}\n", "")
     role = "nics: {lan: {network: lan}}\ninstall: {url: 'http://127.0.0.1/media/t'}\n"
     hosts = "".join(host(number) for number in (1, 2, 3)) + host(4, "  state: held\n")
-    hosts += host(5, "  machine: {loader: shim}\n")
+    hosts += host(5, "  machine: {loader: shim}\n") + host(6, "  install: {kickstart: initrd}\n")
     files = {"site.yaml": settings, "roles/web.yaml": role, "hosts/web.yaml": hosts}
     return write_site(root, {**files, "keys/ops.pub": KEY})
 
@@ -83,7 +83,9 @@ def test_the_chain_of_an_armed_host_is_told_and_nothing_used_up(server: Running)
         status, steps = simulate(server, 1, 7)
     assert said_of(server) == before
     assert status == 0
-    assert [*steps] == ["dhcp", "loader", "dhcp of iPXE", "chain", "script", "kernel", "initrd", "kickstart"]
+    assert [*steps] == [
+        "dhcp", "loader", "dhcp of iPXE", "first script", "chain", "script", "kernel", "initrd", "kickstart",
+    ]  # fmt: skip
     loader = next(path for path in Path("/usr/lib/ipxe").glob("snponly.efi")).read_bytes()
     assert (steps["loader"]["size"], steps["loader"]["digest"]) == (len(loader), hashlib.sha256(loader).hexdigest())
     assert f"{-(-len(loader) // 1468)} blocks of 1468, window 4" == steps["loader"]["answer"]
@@ -119,6 +121,15 @@ def test_the_chain_of_secure_boot(server: Running) -> None:
     assert done.json[3]["answer"] == f"200, {name(5)} is armed: the installer"
     assert sizes[4:6] == [len(text) for text in TREE.values()]
     assert [step["step"] for step in done.json[4:]] == ["kernel", "initrd", "kickstart"]
+
+
+def test_a_kickstart_that_the_loader_fetches_is_left_alone(server: Running) -> None:
+    server.grant(name(6))
+    before = said_of(server)
+    status, steps = simulate(server, 6)
+    assert status == 0 and said_of(server) == before
+    assert b"kickstart.cpio" in netboot(server, 6).body, "it is in the script that was looked at"
+    assert list(steps)[-3:] == ["kernel", "initrd", "kickstart"] and not steps["kickstart"]["asked"]
 
 
 def test_machines_that_boot_their_disk(server: Running) -> None:
@@ -213,7 +224,7 @@ def test_a_good_server_is_well(server: Running) -> None:
     assert all(bool(one["remedy"]) == (one["verdict"] != "ok") for one in found)
     assert said_of(server) == before
     table = asked(server, "doctor").out
-    assert "5 hosts, revision" in table and "undionly.kpxe from 127.0.0.1" in table
+    assert "6 hosts, revision" in table and "undionly.kpxe from 127.0.0.1" in table
 
 
 def empty(file: str) -> Callable[[Path], object]:
@@ -229,7 +240,7 @@ FAULTS: list[tuple[str, Callable[[Path], object], str]] = [
         "site: 1 problem in the site: r",
     ),
     ("state/media/t/images/pxeboot/vmlinuz", empty("state/media/t/images/pxeboot/vmlinuz"), "trees: http://127.0.0.1:"),
-    ("state/media/t/images/pxeboot/initrd.img", empty("state/media/t/images/pxeboot/initrd.img"), "3 more: no size"),
+    ("state/media/t/images/pxeboot/initrd.img", empty("state/media/t/images/pxeboot/initrd.img"), "4 more: no size"),
     (
         "state/media/t/EFI/BOOT/grubx64.efi",
         lambda at: (at / "state/media/t/EFI/BOOT/grubx64.efi").unlink(),
