@@ -92,10 +92,14 @@ mount --bind "$2" root/opt/bf-libraries
 mount --bind "$0" root/mnt/lab
 cp root/mnt/lab/bootforge root/opt/bootforge/bin/
 cp root/opt/bf-code/packaging/bootforge.service root/etc/systemd/system/
+cp root/opt/bf-code/packaging/dnsmasq.conf root/mnt/
 cp root/mnt/lab/lab.target root/etc/systemd/system/
 cp -r root/opt/bf-code/vagrant/site root/srv/site
 cp root/mnt/lab/environment root/etc/bootforge/
 ip link set lo up
+ip link add lan type veth peer name wire
+ip addr add 10.2.0.5/20 dev lan
+ip link set lan up; ip link set wire up
 cd root
 mkdir -p mnt/old
 pivot_root . mnt/old
@@ -182,6 +186,21 @@ def systemd(root: Path) -> Iterator[Lab]:
             time.sleep(0.1)
 
 
+def commit(lab: Lab) -> None:
+    """The site is a repository of root's, with one commit."""
+    git = ("git", "-C", "/srv/site", "-c", "user.name=x", "-c", "user.email=x@x")
+    for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "x")):
+        lab.run(*git, *words)
+
+
+def rights(lab: Lab, pid: str) -> tuple[str, str]:
+    """Effective capabilities and the user of a process."""
+    status = lab.run("cat", f"/proc/{pid}/status")
+    found = [re.search(rf"^{key}:\t(\S+)", status, re.M) for key in ("CapEff", "Uid")]
+    assert found[0] and found[1]
+    return found[0][1].lstrip("0"), found[1][1]
+
+
 def test_the_server_runs_as_the_unit_says(tmp_path: Path) -> None:
     """Its user has nothing but two ports; it is ready when it answers; and what root does to its store and its secrets
     works."""
@@ -193,9 +212,7 @@ def test_the_server_runs_as_the_unit_says(tmp_path: Path) -> None:
         credential = "/run/credentials/bootforge.service/hash"
         lab.run("sed", "-i", f"s,root_hash: .*,root_hash: {{file: {credential}}},", "/srv/site/site.yaml")
         lab.run("grep", credential, "/srv/site/site.yaml")
-        git = ("git", "-C", "/srv/site", "-c", "user.name=x", "-c", "user.email=x@x")
-        for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "x")):
-            lab.run(*git, *words)
+        commit(lab)
         lab.run("systemctl", "daemon-reload")
         lab.run("systemctl", "start", "bootforge", timeout=120)
         # Ready means ready: no wait, no second try.
@@ -225,3 +242,15 @@ def test_the_server_runs_as_the_unit_says(tmp_path: Path) -> None:
         assert owners.isdigit() and owners != "0", "root left nothing of its own in the store"
         journal = lab.run("journalctl", "-u", "bootforge", "-p", "warning", "-o", "cat", "--no-pager")
         assert "Traceback" not in journal and "denied" not in journal.lower(), journal
+
+        # The same, answering DHCP.
+        lab.run("cp", "/mnt/dnsmasq.conf", drop_in)
+        lab.run("systemctl", "daemon-reload")
+        lab.run("systemctl", "start", "bootforge", timeout=120)
+        pids = lab.run("pgrep", "-x", "dnsmasq").split()
+        assert len(pids) == 1
+        own, user = rights(lab, pids[0])
+        assert (own, user) == ("3400", owners), "NET_BIND_SERVICE, NET_ADMIN, NET_RAW"
+        assert "dnsmasq" in lab.run("ss", "-lunp", "sport = :67")
+        lab.run("systemctl", "stop", "bootforge")
+        assert lab.tried("pgrep", "-x", "dnsmasq").returncode == 1
