@@ -17,6 +17,8 @@ from pathlib import Path
 from bootforge.errors import UsageError
 
 _KEY_BYTES = 32
+_LOOK = 60
+LOOK_HEADER = "X-Bootforge-Look"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,19 @@ class ServerKey:
     def token(self, grant_id: str) -> str:
         """A grant's token: 32 hex digits."""
         return hmac.new(self.secret, grant_id.encode(), hashlib.sha256).hexdigest()[:32]
+
+    def look(self, mac: str, at: float) -> str:
+        """What lets its bearer, for a minute from ``at`` (seconds since the epoch), be told what the machine would be
+        told, without being it: nothing is recorded or used up. Whoever has the key could make the token as well."""
+        said = f"{at:.0f}"
+        return f"{said}-{hmac.new(self.secret, f'look {said} {mac}'.encode(), hashlib.sha256).hexdigest()}"
+
+    def is_look(self, mac: str, given: str, now: float) -> bool:
+        """Whether :meth:`look` made that for this machine, and a minute ago at most."""
+        said = given.partition("-")[0]
+        if not (said.isascii() and said.isdecimal() and len(said) < 12) or abs(now - int(said)) > _LOOK:
+            return False
+        return hmac.compare_digest(self.look(mac, int(said)).encode(), given.encode("utf-8", "replace"))
 
 
 def default_store() -> str:

@@ -36,6 +36,8 @@ VERBS = {
     "media": "media:media",
     "loaders": "loaders:loaders",
     "repo": "repo:repo",
+    "doctor": "doctor:doctor",
+    "simulate": "doctor:simulate",
     "schema": "site:schema",
 }
 """Each verb and where it is: a verb's module is imported when the verb is called."""
@@ -64,6 +66,8 @@ SUMMARIES = {
     "media": "Keep install trees: add, list, verify, remove.",
     "loaders": "Look after network boot programs: list, add, remove.",
     "repo": "Look after repositories: probe.",
+    "doctor": "Check a server as machines would find it.",
+    "simulate": "Ask a running server what a machine would ask.",
     "schema": "Print the JSON Schema of a site's files, for editors.",
 }
 

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -50,6 +50,24 @@ class Address(click.ParamType[str]):
             self.fail(f"{value!r} is not an IP address", param, ctx)
 
 
+class Listener(click.ParamType[tuple[str, int]]):
+    """A port of loopback, or an address and a port: 9467, 10.0.0.1:9467, [::1]:9467."""
+
+    name = "listener"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        from ipaddress import ip_address
+
+        host, _, port = str(value).rpartition(":")
+        try:
+            address = str(ip_address(host.removeprefix("[").removesuffix("]"))) if host else "127.0.0.1"
+            if not port.isascii() or not port.isdecimal() or int(port) > 65535:
+                raise ValueError
+            return address, int(port)
+        except ValueError:
+            self.fail(f"{value!r} is neither a port nor an address and a port, such as 10.0.0.1:9467", param, ctx)
+
+
 @click.command()
 @options.site
 @click.option(
@@ -77,6 +95,19 @@ class Address(click.ParamType[str]):
     help="Answer DHCP too, by a dnsmasq that follows the site: addresses and boot answers, or boot answers alone beside"
     " the DHCP server that you have. Needs root or capabilities (docs/boot.md).",
 )
+@click.option(
+    "--admin",
+    type=Listener(),
+    metavar="[ADDRESS:]PORT",
+    help="Where operators ask for /metrics, /healthz and /readyz: a port of loopback, unless an address is given.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Lines for people, or one JSON object a line.",
+)
 @options.verbose
 def serve(
     site: Path,
@@ -89,6 +120,8 @@ def serve(
     media: Path | None,
     nginx: str | None,
     dnsmasq: Mode | None,
+    admin: tuple[str, int] | None,
+    log_format: Literal["text", "json"],
 ) -> int:
     """Run the boot server for a site, in the foreground.
 
@@ -96,14 +129,16 @@ def serve(
     half-saved file. A change of the site, or SIGHUP, reloads it; a broken site never replaces the last good one.
     SIGTERM ends it after transfers in flight.
     """
+    from bootforge.serve.logs import configure
     from bootforge.serve.source import Source
     from bootforge.serve.supervisor import Options, serve
     from bootforge.state import default_store
 
     logging.getLogger("bootforge").setLevel(logging.INFO)
+    configure(log_format)
     url = store or default_store()
     source = Source(site, None if rev == "worktree" else rev)
-    asked = Options(source, url, bind, http_port, tftp_port, tftp_single_port, media, nginx, dnsmasq)
+    asked = Options(source, url, bind, http_port, tftp_port, tftp_single_port, media, nginx, dnsmasq, admin)
     return serve(asked, click.echo)
 
 

@@ -20,9 +20,11 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
+from bootforge.serve import counters
 from bootforge.serve.answers import refusal, shown_path
 from bootforge.serve.connection import Connection, boot_file, head, is_media, parse, send_part
-from bootforge.serve.media import Absent, Media, Opened, accel, version_of
+from bootforge.serve.logs import told
+from bootforge.serve.media import RULE, Absent, Media, Opened, accel, version_of
 from bootforge.serve.questions import Asker, Question
 from bootforge.serve.ranges import Reply, Span, reply
 
@@ -41,6 +43,14 @@ SLICE = 1 << 20
 """Bytes of one file that are sent before it is another's turn."""
 _TURNS = 8
 """Slices before new requests are looked at again: a few milliseconds."""
+
+FILES = "/loaders/<path>", "/m/<mac>/<path>"
+"""The routes of boot files, as in bootfiles.py."""
+counters.ROUTES += [RULE, *FILES]
+BYTES = counters.Number("counter", "bootforge_media_bytes", "Bytes of media that were sent, with the heads of answers.")
+OPEN = counters.Number(
+    "gauge", "bootforge_http_connections", "Connections that are open, by what they do.", doing=("asking", "sending")
+)
 
 _READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 
@@ -85,6 +95,7 @@ class Front:
     def run(self) -> None:
         """Until SIGTERM, and then until the last transfer has ended."""
         swept = time.monotonic()
+        counters.SEEN.put(swept, "front")
         busy = (self.senders, self.handed, self.waiting)
         while not self.stopping or (any(busy) and time.monotonic() < self.end):
             ready = dict(self.quick.poll(1.0))
@@ -220,6 +231,7 @@ class Front:
         except ValueError:
             self._refuse(connection)
             return
+        connection.asked = b""
         if len(self.senders) >= self.transfers:
             self._busy(connection, "too many transfers")
             return
@@ -259,6 +271,7 @@ class Front:
 
     def _busy(self, connection: Connection, why: str) -> None:
         log.warning("%s 503: %s", connection.client, why)
+        counters.REQUESTS.add(_route(connection), "503")
         self._begin(connection, head(Reply(503, (("Retry-After", "5"), ("Content-Length", "0"))), False))
 
     def _give(
@@ -270,10 +283,11 @@ class Front:
         headers: dict[str, str],
         opened: Opened | None,
     ) -> None:
-        shown = shown_path(target.decode("latin-1"))
+        shown, route = shown_path(target.decode("latin-1")), _route(connection)
         if not opened:
-            log.info("%s %s %s 404", connection.client, method, shown)
-            self._refuse(connection, method == "HEAD")
+            more = told(client=connection.client, route=route, status=404)
+            log.info("%s %s %s 404", connection.client, method, shown, extra=more)
+            self._refuse(connection, method == "HEAD", route)
             return
         connection.file = opened.fd
         if connection.client == self.nginx and opened.path is not None:
@@ -281,13 +295,17 @@ class Front:
             made = Reply(200, (*there, ("Content-Length", "0")))
         else:
             made = reply({**headers, "range": ""} if method == "HEAD" else headers, opened.version, time.time())
-        log.info("%s %s %s %d", connection.client, method, shown, made.status)
+        size = sum(part.length if isinstance(part, Span) else len(part) for part in made.body)
+        more = told(client=connection.client, route=route, status=made.status, bytes=size if method == "GET" else 0)
+        log.info("%s %s %s %d", connection.client, method, shown, made.status, extra=more)
+        counters.REQUESTS.add(route, str(made.status))
         words = [word.strip().lower() for word in headers.get("connection", "").split(",")]
         connection.keep = version == "HTTP/1.1" and "close" not in words and not self.stopping
         body = made.body if method == "GET" else ()
         self._begin(connection, head(made, connection.keep), *body)
 
-    def _refuse(self, connection: Connection, head_only: bool = False) -> None:
+    def _refuse(self, connection: Connection, head_only: bool = False, route: str = counters.NO_ROUTE) -> None:
+        counters.REQUESTS.add(route, "404")
         connection.keep = False
         self._begin(connection, refusal(head_only))
 
@@ -306,6 +324,8 @@ class Front:
                 left -= send_part(connection, left)
         except BlockingIOError:
             pass
+        finally:
+            BYTES.add(n=SLICE - left)
         if left < SLICE:
             connection.deadline = time.monotonic() + UNREAD
         if not connection.parts:
@@ -356,6 +376,9 @@ class Front:
         for connection in [one for one in (*self.askers.values(), *self.senders.values()) if one.deadline < now]:
             log.debug("%s: closed, nothing came for too long", connection.client)
             self._close(connection)
+        OPEN.put(len(self.askers), "asking")
+        OPEN.put(len(self.senders), "sending")
+        counters.SEEN.put(now, "front")
         if not self.stopping:
             self._listen(True)
 
@@ -374,6 +397,13 @@ class Front:
         for connection in [one for one in self.askers.values() if not one.question]:
             self._close(connection)
         self._hand_over()
+
+
+def _route(connection: Connection) -> str:
+    """The rule of what is being answered."""
+    if not connection.asked:
+        return RULE
+    return FILES[b"/loaders/" not in connection.asked.split(b" ")[1]]
 
 
 def _most_descriptors() -> int:

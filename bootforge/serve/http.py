@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from bootforge.addr import is_address, parse_mac
 from bootforge.errors import BootforgeError
 from bootforge.model import Plan
 from bootforge.render.netboot import render_chain
+from bootforge.serve import counters
 from bootforge.serve.answers import REFUSED, shown_path
 from bootforge.serve.cpio import archive
 from bootforge.serve.keeper import Served
-from bootforge.serve.netboot import Kind, Server, boot_script, record_failure, sealed
+from bootforge.serve.logs import told
+from bootforge.serve.netboot import STORES, Kind, Server, boot_script, record_failure, sealed
+from bootforge.state import LOOK_HEADER
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -52,6 +56,7 @@ def create_app(server: Server, nginx: str | None = None) -> Flask:
     app.url_map.merge_slashes = False
     for route in ROUTES:
         add_route(app, server, route)
+    app.before_request(_begin)
     app.before_request(_exact)
     app.register_error_handler(HTTPException, lambda error: refused())
     app.register_error_handler(Exception, _failed)
@@ -91,6 +96,7 @@ def add_route(app: Flask, server: Server, route: Route) -> None:
         try:
             return route.answer(server, **values)
         except Refused:
+            counters.REFUSED.add()
             return refused()
 
     view.policy = route.policy  # type: ignore[attr-defined]
@@ -103,6 +109,10 @@ def refused() -> Response:
     return Response(REFUSED, status=404, content_type="text/plain; charset=utf-8")
 
 
+def _begin() -> None:
+    g.began = time.monotonic()
+
+
 def _exact() -> Response | None:
     """Werkzeug takes ``//x`` for ``/x``; here every answer has one name."""
     return refused() if request.environ.get("PATH_INFO", "").startswith("//") else None
@@ -110,16 +120,27 @@ def _exact() -> Response | None:
 
 def _failed(error: Exception) -> Response:
     """What goes wrong on our side is told in the log: in one line when it is known what, else in full."""
-    told = isinstance(error, BootforgeError)
-    what = f"failed: {error}" if told else "failed"
-    log.error("%s %s %s", request.method, shown_path(request.path), what, exc_info=None if told else error)
+    known = isinstance(error, BootforgeError)
+    what = f"failed: {error}" if known else "failed"
+    if isinstance(error, STORES):
+        counters.STORE_ERRORS.add()
+    log.error("%s %s %s", request.method, shown_path(request.path), what, exc_info=None if known else error)
     return refused()
 
 
 def _finish(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
-    log.info("%s %s %s %d", _client(), request.method, shown_path(request.path), response.status_code)
+    route = request.url_rule.rule if request.url_rule else counters.NO_ROUTE
+    took = time.monotonic() - g.began
+    counters.REQUESTS.add(route, str(response.status_code))
+    counters.DURATIONS.observe(route, took)
+    asked = {key: shown_path(value) for key, value in (request.view_args or {}).items() if key in ("host", "mac")}
+    size = response.content_length if request.method != "HEAD" else 0
+    more = told(
+        client=_client(), route=route, status=response.status_code, duration=round(took, 4), bytes=size, **asked
+    )
+    log.info("%s %s %s %d", _client(), request.method, shown_path(request.path), response.status_code, extra=more)
     return response
 
 
@@ -152,7 +173,7 @@ def grub(server: Server, mac: str) -> Response:
 
 def _script(server: Server, mac: str, kind: Kind, said: str = "") -> Response:
     try:
-        return _text(boot_script(server, mac, _client(), kind, said))
+        return _text(boot_script(server, mac, _client(), kind, said, request.headers.get(LOOK_HEADER, "")))
     except ValueError:
         raise Refused from None
 
@@ -184,6 +205,7 @@ def _kickstart(server: Server, host: str, token: str, said: Said) -> tuple[bytes
     if decision.grant is None:
         raise Refused
     if why:
+        counters.ALARMS.add()
         server.store.record("alarm", host=host, address=_client(), detail=f"kickstart: {why}", coalesce=60)
     artifact = served.generation.artifact(host, "kickstart")
     try:
@@ -255,6 +277,7 @@ ROUTES = (
     Route("/i/<host>/<token>/report/<outcome>", "POST", "grant", report),
     Route("/i/<host>/<token>/log/<name>", "POST", "grant", keep_log),
 )
+counters.ROUTES += [route.rule for route in ROUTES]
 
 
 def _plan(server: Server, host: str, what: str) -> tuple[Served, Plan]:

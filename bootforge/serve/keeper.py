@@ -12,12 +12,14 @@ import select
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from bootforge.errors import BootforgeError, SiteError
 from bootforge.generation import Generation, build_generation
 from bootforge.seal import Vault
+from bootforge.serve import counters
 from bootforge.serve.source import Source
 from bootforge.site.files import write_files
 
@@ -46,13 +48,13 @@ class Keeper:
         self.last_good = state / "last-good"
         self.signature = source.signature()
         try:
-            self.current = Served(source.build())
-            self._keep_copy()
+            self._serve(source.build())
         except Exception as error:
             if not self.last_good.is_dir():
                 raise
             _log_broken(error)
-            self.current = Served(build_generation(self.last_good))
+            counters.RELOADS.add("failed")
+            self._serve(build_generation(self.last_good), newest=False)
         self._tell()
 
     def reload(self) -> bool:
@@ -61,12 +63,23 @@ class Keeper:
             generation = self.source.build()
         except Exception as error:
             _log_broken(error)
+            counters.GOOD.put(0)
+            counters.RELOADS.add("failed")
             return False
-        self.current = Served(generation)
-        self._keep_copy()
+        self._serve(generation)
         self._tell()
         log.info("serving revision %s: %d hosts", generation.site.revision, len(generation.plans))
         return True
+
+    def _serve(self, generation: Generation, newest: bool = True) -> None:
+        """From now on. ``newest``: it is what the site says, not what it last said that was good."""
+        self.current = Served(generation)
+        counters.GOOD.put(newest)
+        counters.HOSTS.put(len(generation.plans))
+        counters.BUILT.put(time.time())
+        if newest:
+            self._keep_copy()
+            counters.RELOADS.add("ok")
 
     def watch(self, wake: int) -> threading.Thread:
         """Starts the thread that reloads when the site changes, or when a byte arrives at ``wake``."""

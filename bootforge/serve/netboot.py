@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from typing import Literal
 
 from bootforge.addr import parse_mac
-from bootforge.errors import BootforgeError
+from bootforge.errors import BootforgeError, UsageError
 from bootforge.model import Artifact, Grant, LocalBoot, Plan
 from bootforge.plan.cmdline import kickstart_path
 from bootforge.render.netboot import render_local
 from bootforge.seal import seal
+from bootforge.serve import counters
 from bootforge.serve.keeper import Keeper, Served
 from bootforge.state import ServerKey
-from bootforge.store import Decision, Store
+from bootforge.store import Decision, Store, StoreError
 
 log = logging.getLogger(__name__)
 
 Kind = Literal["ipxe", "grub", "pxelinux"]
 """Whose script, as artifacts are called."""
 
+STORES = (StoreError, UsageError)
+"""What the store raises while it is in use; nothing else that answers a request raises the second."""
 _ARMED = ("armed", "booting", "installing", "stuck")
 """States of a host whose next netboot might be its installer."""
 
@@ -34,16 +38,21 @@ class Server:
     key: ServerKey
 
 
-def boot_script(server: Server, mac: str, client: str, kind: Kind, said: str = "") -> str | bytes:
+def boot_script(server: Server, mac: str, client: str, kind: Kind, said: str = "", look: str = "") -> str | bytes:
     """The installer for an armed host that is active still, the local disk for every other machine. ``said``: what an
-    unknown one told of itself. Raises ValueError when ``mac`` is no MAC address."""
+    unknown one told of itself. ``look``: what may prove that this is no machine but an operator, for whom nothing is
+    used up or recorded. Raises ValueError when ``mac`` is no MAC address."""
     served = server.keeper.current
     asked = parse_mac(mac).text
     host = served.generation.by_mac.get(asked)
+    looks = server.key.is_look(asked, look, time.time())
     if host is None:
         try:
-            server.store.record("discovered", mac=asked, address=client, detail=said, coalesce=3600)
+            if not looks:
+                server.store.record("discovered", mac=asked, address=client, detail=said, coalesce=3600)
         except BootforgeError as error:
+            if isinstance(error, STORES):
+                counters.STORE_ERRORS.add()
             log.error("%s is unknown, and that could not be recorded: %s", asked, error)
         return _local(served, asked, kind)
     plan = served.generation.plan(host)
@@ -52,7 +61,7 @@ def boot_script(server: Server, mac: str, client: str, kind: Kind, said: str = "
     armed = any(one.state in _ARMED for one in server.store.status([host]))
     if armed and not _can_seal(server, served, plan, kind):
         return _local(served, host, kind, plan.local_boot)
-    decision = server.store.permit_boot(host, client)
+    decision = (server.store.would_boot if looks else server.store.permit_boot)(host, client)
     if decision.grant is None:
         return _local(served, host, kind, plan.local_boot)
     return sealed(server, served, served.generation.artifact(host, kind), plan, decision)

@@ -1,8 +1,9 @@
 """``bootforge serve``: one small process that owns the sockets and keeps its children alive.
 
 The children are the front (every HTTP connection comes to it; it gives out media), HTTP (gunicorn, one worker of many
-threads, which also watches the site), TFTP, and DHCP (dnsmasq and what makes it follow the site) if asked for. A child
-that dies is started again on the same sockets; children die with their parent. SIGHUP reloads, SIGTERM drains.
+threads, which also watches the site), TFTP, DHCP (dnsmasq and what makes it follow the site) if asked for, and admin
+where there is a listener for operators. A child that dies is started again on the same sockets; children die with their
+parent. SIGHUP reloads, SIGTERM drains. systemd is told.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from typing import Any
 from bootforge.errors import Exit, UsageError
 from bootforge.generation import Generation
 from bootforge.render.dhcp import Mode
-from bootforge.serve import dnsmasq, tftp, tftp_wire
+from bootforge.serve import counters, dnsmasq, front, tftp, tftp_wire
+from bootforge.serve import http as application  # counts, and must be there before counters are fixed
 from bootforge.serve.loaders import Loaders, lacking_text
 from bootforge.serve.media import Media
+from bootforge.serve.notify import Notifier
 from bootforge.serve.questions import Asker, answer
 from bootforge.serve.script import first_scripts
 from bootforge.serve.source import Source
@@ -38,6 +41,8 @@ EVERYBODYS = ("undionly.kpxe", "snponly.efi")
 """Programs that every server should have, for machines that nobody knows yet."""
 _BUILD = 600
 """Seconds for a worker to build its first generation, before it is taken for dead: 10,000 hosts take 14."""
+_LOOK = 0.2
+"""Seconds between looks at whether the service is ready."""
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
@@ -55,6 +60,7 @@ class Options:
     media: Path | None = None
     nginx: str | None = None
     dnsmasq: Mode | None = None
+    admin: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,7 @@ class Child:
 
     name: str
     target: Callable[[], None]
+    closes: tuple[socket.socket, ...] = ()
     pid: int = 0
     started: float = 0.0
     failures: int = 0
@@ -104,6 +111,8 @@ class Child:
                 for number in _SIGNALS:
                     signal.signal(number, signal.SIG_DFL)
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+                for other in self.closes:
+                    other.close()
                 self.target()
             status = 0
         except SystemExit as stop:
@@ -120,32 +129,41 @@ class Child:
         self.failures = self.failures + 1 if quick else 0
         self.due = time.monotonic() + min(0.1 * 2**self.failures, 2.0)
         self.pid = 0
+        counters.RESTARTS.add(self.name)
+        if self.name in ("front", "http"):
+            counters.SEEN.put(0, self.name)
         log.error("%s ended with status %s; it is started again", self.name, os.waitstatus_to_exitcode(status))
 
 
 def serve(options: Options, announce: Callable[[str], None]) -> int:
     """Serves until a signal says to stop; the exit code. ``announce`` gets the URLs, once they answer. Raises
     UsageError and SiteError when something is wrong at the start."""
+    os.umask(0o077)
+    notifier = Notifier()
+    counters.fix()
     state = state_dir(options.store)
     open_store(options.store).close()
     server_key(options.store)
     generation = options.source.build()
     if options.dnsmasq:
         dnsmasq.prepare(generation, options.dnsmasq, dnsmasq.directory(state))
-    http, udp = _bind(options)
+    http, udp, admin = _bind(options)
     wake_read, wake_write = os.pipe()
     media = Media(options.media or default_media(options.store))
     loaders = Loaders(added_loaders(options.store), media)
     _warn(generation, loaders)
     pairs = Pairs(*(socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(3)))
     hand = pairs.connections[0]
+    own = (admin,) if admin else ()
     children = [
-        Child("front", lambda: _run_front(http, udp, pairs, media, options.nginx)),
-        Child("http", lambda: _run_http(options, http, udp, pairs, wake_read, state, loaders)),
-        Child("tftp", lambda: _run_tftp(options, http, udp, pairs, loaders)),
+        Child("front", lambda: _run_front(http, udp, pairs, media, options.nginx), own),
+        Child("http", lambda: _run_http(options, http, udp, pairs, wake_read, state, loaders), own),
+        Child("tftp", lambda: _run_tftp(options, http, udp, pairs, loaders), own),
     ]
     if options.dnsmasq:
-        children.append(Child("dhcp", lambda: _run_dnsmasq(state, http, udp, pairs)))
+        children.append(Child("dhcp", lambda: _run_dnsmasq(state, http, udp, pairs), own))
+    if admin:
+        children.append(Child("admin", lambda: _run_admin(options, admin, pairs, state), (http, udp)))
     revision = generation.site.revision
     del generation
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -154,7 +172,9 @@ def serve(options: Options, announce: Callable[[str], None]) -> int:
     log.info("serving revision %s", revision)
     announce(f"http://{_shown(http)}/")
     announce(f"tftp://{_shown(udp)}/")
-    return _supervise(children, wake_write, hand)
+    if admin:
+        announce(f"http://{_shown(admin)}/metrics")
+    return _Supervisor(children, wake_write, hand, notifier).run()
 
 
 def _warn(generation: Generation, loaders: Loaders) -> None:
@@ -168,10 +188,17 @@ def _warn(generation: Generation, loaders: Loaders) -> None:
         log.warning("no loader %s%s: %s", name, whose, lacking_text(name))
 
 
-def _bind(options: Options) -> tuple[socket.socket, socket.socket]:
+def _bind(options: Options) -> tuple[socket.socket, socket.socket, socket.socket | None]:
+    admin = None
+    if options.admin:
+        try:
+            admin = socket.create_server(options.admin, family=_family(options.admin[0]))
+        except OSError as error:
+            place = f"{options.admin[0]} port {options.admin[1]}"
+            raise UsageError(f"--admin cannot listen on {place}: {error.strerror or error}", "give another") from None
     try:
         http = socket.create_server((options.bind, options.http_port), family=_family(options.bind), backlog=2048)
-        return http, tftp_wire.bind(options.bind, options.tftp_port, single_port=options.tftp_single_port)
+        return http, tftp_wire.bind(options.bind, options.tftp_port, single_port=options.tftp_single_port), admin
     except OSError as error:
         ports = f"{options.bind}, HTTP port {options.http_port}, TFTP port {options.tftp_port}"
         hint = "ports below 1024 need root or CAP_NET_BIND_SERVICE; --http-port and --tftp-port choose others"
@@ -187,23 +214,51 @@ def _shown(listener: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _supervise(children: list[Child], wake: int, hand: socket.socket) -> int:
-    while True:
-        due = [child.due for child in children if not child.pid]
-        timeout = max(0.0, min(due) - time.monotonic()) if due else 3600.0
-        got = signal.sigtimedwait(_SIGNALS, timeout)
-        number = got.si_signo if got else None
-        if number in (signal.SIGTERM, signal.SIGINT):
-            hand.close()  # the front has it still, until it has handed over the last connection
-            _stop(children)
-            return int(Exit.INTERRUPTED if number == signal.SIGINT else Exit.OK)
-        if number == signal.SIGHUP:
-            os.write(wake, b"\n")
-        for child, status in _reap(children):
-            child.ended(status)
-        for child in children:
-            if not child.pid and child.due <= time.monotonic():
-                child.start()
+class _Supervisor:
+    """Waits for signals and children, and tells systemd what becomes of the service."""
+
+    def __init__(self, children: list[Child], wake: int, hand: socket.socket, notifier: Notifier) -> None:
+        self.children, self.wake, self.hand, self.notifier = children, wake, hand, notifier
+        self.ready = False
+        self.read = 0.0
+
+    def run(self) -> int:
+        while True:
+            due = [child.due for child in self.children if not child.pid]
+            timeout = max(0.0, min(due) - time.monotonic()) if due else 3600.0
+            got = signal.sigtimedwait(_SIGNALS, timeout if self.ready else min(timeout, _LOOK))
+            number = got.si_signo if got else None
+            if number in (signal.SIGTERM, signal.SIGINT):
+                self.notifier.stopping()
+                self.hand.close()  # the front has it still, until it has handed over the last connection
+                _stop(self.children)
+                return int(Exit.INTERRUPTED if number == signal.SIGINT else Exit.OK)
+            if number == signal.SIGHUP:
+                self._reload()
+            for child, status in _reap(self.children):
+                child.ended(status)
+            for child in self.children:
+                if not child.pid and child.due <= time.monotonic():
+                    child.start()
+            if not self.ready:
+                self._look()
+
+    def _reload(self) -> None:
+        self.notifier.reloading()
+        self.ready, self.read = False, _times_read()
+        os.write(self.wake, b"\n")
+
+    def _look(self) -> None:
+        """Ready is who serves a generation, after a reload the one that was asked for or the last good one."""
+        at_work = counters.SEEN.get("front") and counters.SEEN.get("http")
+        if counters.BUILT.get() and at_work and _times_read() > self.read:
+            self.ready = True
+            kept = "" if counters.GOOD.get() else "; the site is broken, this is the last good one"
+            self.notifier.ready(f"serving {counters.HOSTS.get():.0f} hosts{kept}")
+
+
+def _times_read() -> float:
+    return counters.RELOADS.get("ok") + counters.RELOADS.get("failed")
 
 
 def _reap(children: list[Child]) -> list[tuple[Child, int]]:
@@ -233,7 +288,6 @@ def _stop(children: list[Child]) -> None:
 
 
 def _run_front(listener: socket.socket, udp: socket.socket, pairs: Pairs, media: Media, nginx: str | None) -> None:
-    from bootforge.serve import front
 
     udp.close()
     hand, asker = pairs.connections[0], pairs.front[0]
@@ -264,6 +318,13 @@ def _run_dnsmasq(state: Path, http: socket.socket, udp: socket.socket, pairs: Pa
     dnsmasq.run(dnsmasq.directory(state))
 
 
+def _run_admin(options: Options, listener: socket.socket, pairs: Pairs, state: Path) -> None:
+    from bootforge.serve import admin
+
+    pairs.close_but()
+    admin.run(listener, lambda: open_store(options.store), state)
+
+
 def _run_http(
     options: Options,
     listener: socket.socket,
@@ -276,8 +337,8 @@ def _run_http(
     from gunicorn.app.base import BaseApplication
 
     from bootforge.serve.bootfiles import BootFiles
-    from bootforge.serve.http import create_app
     from bootforge.serve.keeper import Keeper
+    from bootforge.serve.logs import GunicornLogger
     from bootforge.serve.netboot import Server
     from bootforge.serve.worker import CONNECTIONS, THREADS, Worker
 
@@ -303,6 +364,7 @@ def _run_http(
                 # A connection is the worker's for one request: the next one may be for the front.
                 "keepalive": 0,
                 "loglevel": "warning",
+                "logger_class": GunicornLogger,
                 "forwarded_allow_ips": "",
                 "limit_request_line": 4094,
                 "limit_request_fields": 64,
@@ -321,6 +383,6 @@ def _run_http(
             files = BootFiles(server, loaders)
             for one in questions:
                 answer(one, files.find)
-            return create_app(server, options.nginx)
+            return application.create_app(server, options.nginx)
 
     Http().run()

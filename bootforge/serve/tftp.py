@@ -32,6 +32,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from bootforge.serve import counters
+from bootforge.serve.logs import told
 from bootforge.serve.questions import Asker, Question
 from bootforge.serve.tftp_files import Cache, as_asked, open_file
 from bootforge.serve.tftp_line import Line, OwnLine, SharedLine, SharedPort
@@ -68,6 +70,16 @@ LOG_PERIOD, LINES_SENT, LINES_REFUSED = 60.0, 3000, 60  # seconds, and lines in 
 
 log = logging.getLogger(__name__)
 
+TRANSFERS = counters.Number(
+    "counter",
+    "bootforge_tftp_transfers",
+    "Transfers that ended, by how.",
+    result=("sent", "told-size", "failed", "left"),
+)
+BYTES = counters.Number("counter", "bootforge_tftp_bytes", "Bytes of files that clients acknowledged.")
+OPEN = counters.Number("gauge", "bootforge_tftp_open_transfers", "Transfers that are going on.")
+REFUSED = counters.Number("counter", "bootforge_tftp_refused", "Requests that were refused, or not answered when full.")
+
 
 class Waiting(NamedTuple):
     """A request that is answered once a question is."""
@@ -102,7 +114,8 @@ def run(
 class TftpServer:
     """Serves what ``lookup`` names on a bound UDP socket, which stays the caller's to close.
 
-    ``say`` gets whole lines with the peer and, once known, the file: rate-limited, no control characters.
+    ``say`` gets whole lines with the peer and, once known, the file: rate-limited, no control characters; ``extra``, as
+    a logger takes it, with those about transfers.
     ``asker``: asked for names that ``is_asked`` and that ``lookup`` does not know. ``single_port``: transfers use that
     socket, too.
     """
@@ -111,7 +124,7 @@ class TftpServer:
         self,
         sock: socket.socket,
         lookup: Lookup,
-        say: Callable[[str], None] = log.info,
+        say: Callable[..., None] = log.info,
         *,
         asker: Asker | None = None,
         is_asked: IsAsked = lambda name: False,
@@ -257,6 +270,7 @@ class TftpServer:
             self._grumble(f"{who}: a fault of this server: {error!r}")
 
     def _refuse(self, refusal: Refused, local: Address, peer: Address, who: str) -> None:
+        REFUSED.add()
         self._grumble(f"{who}: refused: {refusal}")
         if refusal.code is not None:
             with suppress(OSError):
@@ -312,6 +326,7 @@ class TftpServer:
         self._live[peer] = transfer
         self._hosts[peer[0]] += 1
         self._half_open[peer[0]] += 1
+        OPEN.put(len(self._live))
         transfer.start()
 
     def _on_confirmed(self, transfer: Transfer) -> None:
@@ -322,23 +337,28 @@ class TftpServer:
         _subtract(self._hosts, transfer.peer[0])
         if transfer.half_open:
             _subtract(self._half_open, transfer.peer[0])
+        result = {"sent": "sent", "told": "told-size", "the": "left"}.get(how.partition(" ")[0], "failed")
+        TRANSFERS.add(result)
+        BYTES.add(n=transfer.delivered)
+        OPEN.put(len(self._live))
+        more = told(client=transfer.peer[0].removeprefix("::ffff:"), result=result, bytes=transfer.delivered)
         # A peer that never sent an ACK may be a forged address: noise, when they come in floods.
-        (self._grumble if transfer.half_open else self._say)(f"{who}: {how}")
+        (self._grumble if transfer.half_open else self._say)(f"{who}: {how}", extra=more)
 
 
 class _Throttle:
     """Passes ``limit`` lines in each LOG_PERIOD, and says how many more there were."""
 
-    def __init__(self, loop: Loop, write: Callable[[str], None], limit: int, what: str) -> None:
+    def __init__(self, loop: Loop, write: Callable[..., None], limit: int, what: str) -> None:
         self._loop, self._write, self._limit, self._what = loop, write, limit, what
         self._count, self._end = 0, 0.0
 
-    def __call__(self, line: str) -> None:
+    def __call__(self, line: str, **more: object) -> None:
         if not self._count:
             self._end = self._loop.now + LOG_PERIOD
         self._count += 1
         if self._count <= self._limit:
-            self._write(line)
+            self._write(line, **more)
 
     def tick(self, now: float) -> None:
         """Ends a period that is over."""

@@ -12,6 +12,7 @@ import errno
 from collections.abc import Callable
 from contextlib import suppress
 
+from bootforge.serve import counters
 from bootforge.serve.tftp_files import Framed
 from bootforge.serve.tftp_line import Line
 from bootforge.serve.tftp_loop import Loop
@@ -22,6 +23,8 @@ TURN_BYTES = 128 << 10  # sent to one client before the others have their turn
 SEND_BYTES = 65000  # in one datagram, whatever it is cut into
 SEGMENTS = 64  # UDP_MAX_SEGMENTS of Linux; newer ones take 128
 SMALLEST_SEGMENT = 512  # bytes: an OACK or ERROR stays whole
+RESENT = counters.Number("counter", "bootforge_tftp_retransmissions", "Blocks or windows that were sent again.")
+TIMEOUTS = counters.Number("counter", "bootforge_tftp_timeouts", "Transfers that were given up: the client was silent.")
 _UNSEGMENTED = {errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.EOPNOTSUPP, errno.ENOPROTOOPT}
 """How kernels refuse to cut a datagram: blocks larger than the path's MTU, no checksums by the NIC, IPsec."""
 
@@ -64,6 +67,11 @@ class Transfer:
         self._srtt = self._deviation = 0.0
         self._started = self._heard = self._sent_at = loop.now
         self.deadline = loop.now
+
+    @property
+    def delivered(self) -> int:
+        """Bytes of the file that the client has acknowledged."""
+        return min(max(self.acked, 0) * self._file.blksize, self._file.size)
 
     def start(self) -> None:
         """Send what comes first."""
@@ -173,8 +181,10 @@ class Transfer:
         """The client has been silent for too long."""
         now = self._loop.now
         if self.resends >= RESENDS and now - self._heard >= GIVE_UP:
+            TIMEOUTS.add()
             self.fail(f"no answer after block {self.acked}")
         else:
+            RESENT.add()
             self.resends += 1
             self.sent = self.acked
             if self.resends == 2 and self._burst > 1:

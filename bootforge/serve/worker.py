@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from gunicorn.workers.gthread import ThreadWorker
 
+from bootforge.serve import counters
 from bootforge.serve.answers import refusal
 
 log = logging.getLogger(__name__)
@@ -168,6 +169,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Comes about once a second, also while the worker drains."""
         super().notify()
         now = time.monotonic()
+        counters.SEEN.put(now, "http")
         for conn in [one for one, deadline in self._ending.items() if deadline < now]:
             self._ended(conn)
         for conn in list(self._live):
@@ -183,6 +185,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             log.info("%s sent no valid request: %s", addr[0], type(exc).__name__)
         else:
             log.error("%s: the request failed: %s", addr[0], type(exc).__name__, exc_info=exc)
+        counters.REQUESTS.add(counters.NO_ROUTE, "404")
         with suppress(OSError):
             client.settimeout(5.0)
             client.sendall(refusal())

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from bootforge.errors import NotFound, UsageError
 
@@ -62,7 +63,9 @@ def checked_out(root: Path, commit: str) -> Iterator[Path]:
         raise NotFound(f"no site at revision {commit!r}", " ".join(archive.stderr.decode("utf-8", "replace").split()))
     with TemporaryDirectory(prefix="bootforge-site-") as directory:
         with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-            tar.extractall(directory, filter="data")
+            # Python before 3.11.4 (Debian 12) knows no filter; git's trees hold nothing that it would refuse.
+            safe: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+            tar.extractall(directory, **safe)
         yield Path(directory)
 
 

@@ -133,6 +133,21 @@ class Store:
         """Whether the netboot script of ``host`` boots the installer now; ``address`` is for the event."""
         return self._permit("boot", grants.BOOT, host, address)
 
+    def would_boot(self, host: str, address: str) -> Decision:
+        """What :meth:`permit_boot` would answer now. It changes nothing, and there is no event."""
+        ask = {"ask_host": clean(host, grant.c.host), "ask_address": _plain(address), "ask_planned": False}
+        with self._database.write() as connection:
+            decision = grants.decide(connection, grants.BOOT, {**ask, "ask_now": self._clock(), "ask_hash": ""})
+            connection.rollback()
+        return decision
+
+    def is_writable(self) -> bool:
+        """Whether it can be written now: a transaction that is undone. Raises StoreError, UsageError when not."""
+        with self._database.write() as connection:
+            connection.execute(sa.update(grant).where(grant.c.seq == -1).values(why=""))
+            connection.rollback()
+        return True
+
     def permit_kickstart(self, host: str, token: str, address: str, planned: bool) -> Decision:
         """Whether this client may have the kickstart of ``host``. ``planned``: the plan gives ``address`` to
         the host; any other client is permitted only when it was the first to fetch."""

@@ -198,7 +198,7 @@ MEDIA = tuple(RULE.replace("<path>", path) for path in ("", "t1/.treeinfo", "../
 # Every verb
 
 
-def runs(root: Path, url: str = "") -> dict[str, list[list[str]]]:
+def runs(root: Path, url: str = "", tftp: str = "69") -> dict[str, list[list[str]]]:
     """How each verb is called; ``-v`` and ``--json`` are added where there are such options."""
     everybody = [name(number) for number in HOSTS]
     each = [[one] for one in everybody]
@@ -227,7 +227,13 @@ def runs(root: Path, url: str = "") -> dict[str, list[list[str]]]:
         "serve": [
             ["--site", str(root / "site"), "--store", "sqlite:////proc/no/store.db"]
             + ["--bind", "127.0.0.1", "--http-port", "0", "--tftp-port", "0", "--tftp-single-port"]
-            + ["--media", str(tree), "--nginx", "127.0.0.3", "--rev", "HEAD"]
+            + ["--media", str(tree), "--nginx", "127.0.0.3", "--rev", "HEAD", "--admin", "0", "--log-format", "json"]
+        ],
+        "doctor": [["--server", url, "--tftp-port", tftp], []],
+        "simulate": [
+            ["--mac", mac(number), "--arch", arch, "--server", url, "--tftp-port", tftp, *more]
+            for number in (1, 4)
+            for arch, more in (("0", []), ("7", ["--http", "--network", "lan"]))
         ],
         "arm": [[name(1)], ["web*", "--ttl", "1h", "--why", "a test", "--wipe", "system"]],
         "status": [[], *each],
@@ -270,7 +276,7 @@ ELSEWHERE = {("serve", "--help"), ("status", "--watch"), ("events", "--follow")}
 def every_verb(scene: Scene, root: Path) -> None:
     following = [follow(scene, "status", "--watch"), follow(scene, "events", "--follow")]
     used: set[tuple[str, str]] = set()
-    for word, calls in runs(root, scene.server.http).items():
+    for word, calls in runs(root, scene.server.http, str(scene.server.tftp_port)).items():
         options = {option for param in commands()[word].params for option in param.opts}
         variants = [extra for extra in ([], ["-v"], ["--json"], ["--json", "-v"]) if set(extra) <= options]
         for number, call in enumerate(calls):
@@ -280,7 +286,8 @@ def every_verb(scene: Scene, root: Path) -> None:
                 done = (scene.server.run if word == "serve" else scene.server.verb)(*word.split(), *call, *extra)
                 scene.outputs[f"{word} {' '.join([*call, *extra])}"] = (done.out + done.err).encode()
                 used |= {(word, option) for option in [*call, *extra] if option.startswith("-")}
-                assert done.status in (0, 2, 3, 5 if word in ("run", "repo probe") else 0), (word, call, done)
+                asks = word in ("run", "repo probe", "doctor", "simulate")
+                assert done.status in (0, 2, 3, 5 if asks else 0), (word, call, done)
     unused = missing_options(used)
     assert not unused, f"options that no run uses: {unused}"
     for process in following:

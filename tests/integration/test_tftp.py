@@ -115,7 +115,9 @@ def in_a_thread(
     """A server inside this process: its socket, its log lines, and a function that stops it."""
     lines: list[str] = []
     with tftp_wire.bind("127.0.0.1", 0) as sock:
-        server = tftp.TftpServer(sock, lookup, lines.append, drain=drain, single_port=single_port)
+        server = tftp.TftpServer(
+            sock, lookup, lambda line, **_: lines.append(line), drain=drain, single_port=single_port
+        )
         thread = threading.Thread(target=server.serve)
         thread.start()
 

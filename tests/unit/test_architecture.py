@@ -26,6 +26,7 @@ from tests.support import ROOT
 ROWS = (
     ("__main__",),
     ("cli",),
+    ("doctor",),
     ("serve", "apply"),
     ("store", "seal", "state", "media", "repos"),
     ("lint", "compare"),
@@ -45,7 +46,7 @@ ROWS = (
 """The layers of DESIGN.md, top first. A module may import what is in a row below its own, and its own package."""
 
 DEPTH = {name: depth for depth, row in enumerate(ROWS) for name in row}
-SECRET_READERS = ("serve", "apply")
+SECRET_READERS = ("doctor", "serve", "apply")
 Sources = Mapping[str, str]
 
 
