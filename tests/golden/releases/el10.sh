@@ -586,7 +586,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com 50d6271f271297ca6baf76097aa2bdaba2abb8bf5e3c4b314b4e4ba89be94c80 0d429a121d1bb620a5b6edf276b84a461683c618d1bf93a0f502d7de1e3a192b
+        bf_stamp web10.prod.den.example.com 50d6271f271297ca6baf76097aa2bdaba2abb8bf5e3c4b314b4e4ba89be94c80 1e6b5f42dcc55c1dd70b41d26caaa69995247cde59800dcb703eb9b49de94d5f
         bf_end $?
     fi
 }

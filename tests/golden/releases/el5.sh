@@ -575,7 +575,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com a4c675188d81b6082b70731963c3b4d08bf70b42be1981a8fd78dad77379a7f8 0d429a121d1bb620a5b6edf276b84a461683c618d1bf93a0f502d7de1e3a192b
+        bf_stamp web05.prod.den.example.com a4c675188d81b6082b70731963c3b4d08bf70b42be1981a8fd78dad77379a7f8 1e6b5f42dcc55c1dd70b41d26caaa69995247cde59800dcb703eb9b49de94d5f
         bf_end $?
     fi
 }

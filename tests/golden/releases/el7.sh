@@ -624,7 +624,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web07.prod.den.example.com 8971a8e162453165c8f50b0458cb43f1cb137170634c70eb78aa7eb456fb6e93 0d429a121d1bb620a5b6edf276b84a461683c618d1bf93a0f502d7de1e3a192b
+        bf_stamp web07.prod.den.example.com 8971a8e162453165c8f50b0458cb43f1cb137170634c70eb78aa7eb456fb6e93 1e6b5f42dcc55c1dd70b41d26caaa69995247cde59800dcb703eb9b49de94d5f
         bf_end $?
     fi
 }
