@@ -575,7 +575,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com 335219b0b7c40e65847ddd2166f393b32c47de8eaa6c8a53b883683371c25b6d db5d77d1d2d6a64d343e65ce1903fd0c1eeae9b6c39beb8510f95b7c4a77ef1c
+        bf_stamp web05.prod.den.example.com 335219b0b7c40e65847ddd2166f393b32c47de8eaa6c8a53b883683371c25b6d 8cf7efacb8904fc80c792bbbf2acd3d742e2eab788f4ddf8d5aaa576049fdd23
         bf_end $?
     fi
 }

@@ -609,7 +609,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web08.prod.den.example.com 125e7012b60ca0ac9016869173aba84501749a0de49ba8ab53e7e2364749bd46 db5d77d1d2d6a64d343e65ce1903fd0c1eeae9b6c39beb8510f95b7c4a77ef1c
+        bf_stamp web08.prod.den.example.com 125e7012b60ca0ac9016869173aba84501749a0de49ba8ab53e7e2364749bd46 8cf7efacb8904fc80c792bbbf2acd3d742e2eab788f4ddf8d5aaa576049fdd23
         bf_end $?
     fi
 }

@@ -680,7 +680,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web09.prod.den.example.com 4b3cd5d4b8b6a43e8787e620a569f763203a1e5315896e03b6d7da48299dcc8e db5d77d1d2d6a64d343e65ce1903fd0c1eeae9b6c39beb8510f95b7c4a77ef1c
+        bf_stamp web09.prod.den.example.com 4b3cd5d4b8b6a43e8787e620a569f763203a1e5315896e03b6d7da48299dcc8e 8cf7efacb8904fc80c792bbbf2acd3d742e2eab788f4ddf8d5aaa576049fdd23
         bf_end $?
     fi
 }
