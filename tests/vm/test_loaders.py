@@ -36,8 +36,8 @@ Served = Callable[..., Bootforge]
 
 @pytest.fixture
 def served(lab: vm.Lab, key: Key, monkeypatch: pytest.MonkeyPatch) -> Served:
-    """The product with an install tree of its own, and DHCP by a server with the configuration that is printed for it.
-    ``http``: the tree has a GRUB that can fetch by HTTP, as EL's, else Debian's, which cannot."""
+    """The product with an install tree of its own, and a DHCP server with what is printed for it. ``http``: the tree
+    has a GRUB that can fetch by HTTP, as EL's, else Debian's, which cannot."""
 
     def serve(http: bool = False, dhcp: str = "dnsmasq") -> Bootforge:
         monkeypatch.setenv("BOOTFORGE_SITE", str(SITE))
@@ -118,8 +118,10 @@ def test_secure_boot_by_http_installs_an_armed_host(served: Served, key: Key) ->
     assert "RRQ" not in wire.text
 
 
-def test_http_boot_starts_ipxe_and_installs(served: Served) -> None:
-    product = served()
+@pytest.mark.parametrize("dhcp", ["dnsmasq", pytest.param("kea", marks=pytest.mark.slow)])
+def test_http_boot_starts_ipxe_and_installs(served: Served, dhcp: str) -> None:
+    need("kea-dhcp4")
+    product = served(dhcp=dhcp)
     product("arm", IPXE)
     wire = product.lab.sniffer()
     machine = product.lab.power_on("web03", IPXE_MAC, "uefi", http=True)
@@ -127,7 +129,7 @@ def test_http_boot_starts_ipxe_and_installs(served: Served) -> None:
     machine.wait_for("URI: http://10.77.0.1/loaders/snponly.efi", 20 * vm.PATIENCE)
     machine.wait_for("File Size: [0-9]+ Bytes", 5 * vm.PATIENCE)
     installs(machine, IPXE, 40)
-    assert ".efi" not in wire.text
+    assert "snponly.efi" not in wire.text, "the loader came by HTTP"
 
 
 def test_lpxelinux_installs_an_armed_host(served: Served) -> None:
