@@ -171,18 +171,18 @@ def _release_stale(where: Path, *, relayed: bool) -> bool:
     """Releases leases of former owners; whether there were any. dnsmasq writes the file as soon as a lease changes."""
     try:
         found = list(stale((where / _LEASES).read_text("latin-1"), (where / _HOSTS).read_text()))
-        for held in found:
+    except OSError:
+        return False  # nobody has asked yet
+    for held in found:
+        try:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
                 sender.connect((held.address, 67))  # nothing is sent: the kernel says which address of ours is nearest
                 server = sender.getsockname()[0]
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
                 sender.sendto(release(held, server, relayed=relayed), (server, 67))
             log.info("%s: %s is another machine's now; its lease is released", held.mac, held.address)
-    except FileNotFoundError:
-        return False
-    except (OSError, ValueError) as error:
-        log.warning("a lease of a former owner cannot be released: %s", error)
-        return True
+        except (OSError, ValueError) as error:
+            log.warning("%s: its lease of %s cannot be released: %s", held.mac, held.address, error)
     return bool(found)
 
 

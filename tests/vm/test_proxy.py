@@ -40,3 +40,12 @@ def test_a_machine_that_is_not_armed_boots_its_disk(beside: Bootforge) -> None:
     machine = beside.lab.power_on("web01", MAC)
     machine.wait_for(MARKER, 15 * vm.PATIENCE)
     assert "BF: " not in machine.text
+
+
+@pytest.mark.slow
+def test_a_machine_that_boots_by_http_gets_the_url_of_its_program(beside: Bootforge) -> None:
+    """An unknown one, so that asking leaves an event. UEFI takes the proxy's URL from its first offer."""
+    machine = beside.lab.power_on("stranger", "52:54:00:00:00:99", "uefi", http=True)
+    machine.wait_for("URI: http://10.77.0.1/loaders/snponly.efi", 20 * vm.PATIENCE)
+    machine.wait_for(MARKER, 40 * vm.PATIENCE)
+    assert "52:54:00:00:00:99" in [one["mac"] for one in beside.json("events") if one["kind"] == "discovered"]
