@@ -183,14 +183,28 @@ export PATH
 db=/var/lib/iscsi
 [ -d "$db" ] || db=/etc/iscsi
 
-# A session by one record, once its portal answers; 15 says that there is one already.
+# The device of an iface, which has its name or its MAC address.
+device_of() {
+    while read -r key _ value; do
+        case $key in
+        iface.net_ifacename) echo "$value" ;;
+        iface.hwaddress)
+            for nic in /sys/class/net/*; do
+                read -r mac <"$nic/address" && [ "$mac" = "$value" ] && echo "${nic##*/}"
+            done 2>/dev/null
+            ;;
+        esac
+    done <"$db/ifaces/$1"
+}
+
+# A session by one record, once its portal answers over its nic; 15 says that there is one already.
 log_in() {
-    portal=${1%/*}
+    portal=${1%/*} device=$(device_of "${1##*/}")
     target=${portal%/*} portal=${portal##*/} tries=15
     address=${portal%%,*} portal=${portal%,*}
-    until ping -c 1 -W 1 "$address" >/dev/null 2>&1; do
+    until ping -I "$device" -c 1 -W 1 "$address" >/dev/null 2>&1; do
         tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || { echo "$address does not answer" >&2 && return 1; }
+        [ "$tries" -gt 0 ] || { echo "$address does not answer over ${1##*/}" >&2 && return 1; }
         sleep 1
     done
     iscsiadm -m node -T "${target##*/}" -p "$address:${portal#*,}" -I "${1##*/}" --login || [ $? -eq 15 ]
