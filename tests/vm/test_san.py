@@ -253,16 +253,20 @@ def test_after_a_reboot_names_and_data_are_the_same(db01: Running) -> None:
 
 @pytest.mark.slow
 def test_a_cable_that_is_out_at_boot(db01: Running) -> None:
-    """The volumes are there over the other one, and over both when it is back."""
+    """That of the nic over which the kernel would send to the array. The volumes are there over the other one, and over
+    both when it is back."""
     host = db01.host
+    device = host("ip -o route get 10.88.0.10").split(" dev ")[1].split()[0]
+    mac = host(f"cat /sys/class/net/{device}/address").strip()
+    out = next(nic for nic, cable in host.cables.items() if cable.mac == mac)
     host.off()
-    host.cable("san1", "down")
+    host.cable(out, "down")
     host.power_on()
     host.up()
     host.wait("mountpoint -q /srv/data && mountpoint -q /srv/logs", 120)
     host.wait("systemctl is-failed -q bootforge-san", 100)
     assert active_paths(host) == {"data": 1, "logs": 1}
-    host.cable("san1", "up")
+    host.cable(out, "up")
     host.wait("systemctl is-active -q bootforge-san", 180)
     host.wait("test $(multipath -ll | grep -c 'active ready *running') = 4", 30)
     assert_db01(host)
