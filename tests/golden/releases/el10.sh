@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web10.prod.den.example.com bf_init=systemd
-    bf_plan=50d6271f271297ca6baf76097aa2bdaba2abb8bf5e3c4b314b4e4ba89be94c80 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=1d7cee4edd8d35a586b56b79381eb873f2fc53a6ea73ab034730b17cd4144c28 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -586,7 +586,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com 50d6271f271297ca6baf76097aa2bdaba2abb8bf5e3c4b314b4e4ba89be94c80 1e6b5f42dcc55c1dd70b41d26caaa69995247cde59800dcb703eb9b49de94d5f
+        bf_stamp web10.prod.den.example.com 1d7cee4edd8d35a586b56b79381eb873f2fc53a6ea73ab034730b17cd4144c28 8cf7efacb8904fc80c792bbbf2acd3d742e2eab788f4ddf8d5aaa576049fdd23
         bf_end $?
     fi
 }

@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web05.prod.den.example.com bf_init=sysv
-    bf_plan=a4c675188d81b6082b70731963c3b4d08bf70b42be1981a8fd78dad77379a7f8 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=335219b0b7c40e65847ddd2166f393b32c47de8eaa6c8a53b883683371c25b6d bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -575,7 +575,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com a4c675188d81b6082b70731963c3b4d08bf70b42be1981a8fd78dad77379a7f8 1e6b5f42dcc55c1dd70b41d26caaa69995247cde59800dcb703eb9b49de94d5f
+        bf_stamp web05.prod.den.example.com 335219b0b7c40e65847ddd2166f393b32c47de8eaa6c8a53b883683371c25b6d 8cf7efacb8904fc80c792bbbf2acd3d742e2eab788f4ddf8d5aaa576049fdd23
         bf_end $?
     fi
 }

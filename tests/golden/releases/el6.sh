@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web06.prod.den.example.com bf_init=sysv
-    bf_plan=8c4b5930a65312e73b0838be658c8f15a938a1ef7a3807f28fe5919d5159fa3a bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=eb748f229b2d0e386d6e999cc8867a7474a0fbb6a4f9a12a5f0cf6902185516c bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -559,7 +559,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web06.prod.den.example.com 8c4b5930a65312e73b0838be658c8f15a938a1ef7a3807f28fe5919d5159fa3a 1e6b5f42dcc55c1dd70b41d26caaa69995247cde59800dcb703eb9b49de94d5f
+        bf_stamp web06.prod.den.example.com eb748f229b2d0e386d6e999cc8867a7474a0fbb6a4f9a12a5f0cf6902185516c 8cf7efacb8904fc80c792bbbf2acd3d742e2eab788f4ddf8d5aaa576049fdd23
         bf_end $?
     fi
 }

@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web07.prod.den.example.com bf_init=systemd
-    bf_plan=8971a8e162453165c8f50b0458cb43f1cb137170634c70eb78aa7eb456fb6e93 bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=183eea389d456b8f3d15dbc730b07e1c1fd4b072f59aa4950a7c14e301b5736c bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -624,7 +624,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web07.prod.den.example.com 8971a8e162453165c8f50b0458cb43f1cb137170634c70eb78aa7eb456fb6e93 1e6b5f42dcc55c1dd70b41d26caaa69995247cde59800dcb703eb9b49de94d5f
+        bf_stamp web07.prod.den.example.com 183eea389d456b8f3d15dbc730b07e1c1fd4b072f59aa4950a7c14e301b5736c 8cf7efacb8904fc80c792bbbf2acd3d742e2eab788f4ddf8d5aaa576049fdd23
         bf_end $?
     fi
 }

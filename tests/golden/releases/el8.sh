@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web08.prod.den.example.com bf_init=systemd
-    bf_plan=9f9dddd23446110a3101deef145ac17cd821104e43ac64825bdd51d7739ebe2b bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=125e7012b60ca0ac9016869173aba84501749a0de49ba8ab53e7e2364749bd46 bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -609,7 +609,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web08.prod.den.example.com 9f9dddd23446110a3101deef145ac17cd821104e43ac64825bdd51d7739ebe2b 1e6b5f42dcc55c1dd70b41d26caaa69995247cde59800dcb703eb9b49de94d5f
+        bf_stamp web08.prod.den.example.com 125e7012b60ca0ac9016869173aba84501749a0de49ba8ab53e7e2364749bd46 8cf7efacb8904fc80c792bbbf2acd3d742e2eab788f4ddf8d5aaa576049fdd23
         bf_end $?
     fi
 }

@@ -43,7 +43,7 @@
 
 bf_describe() {
     bf_host=web09.prod.den.example.com bf_init=systemd
-    bf_plan=8868aaaa27a15dd599d4c0e6d8ec426815f2f31c568001b9715dcadd94054b3f bf_reach='10.2.0.1 http://10.2.0.5'
+    bf_plan=4b3cd5d4b8b6a43e8787e620a569f763203a1e5315896e03b6d7da48299dcc8e bf_reach='10.2.0.1 http://10.2.0.5'
 }
 
 # Every whole file that a step makes: SHA-256, raw mode, owner, path.
@@ -680,7 +680,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web09.prod.den.example.com 8868aaaa27a15dd599d4c0e6d8ec426815f2f31c568001b9715dcadd94054b3f 1e6b5f42dcc55c1dd70b41d26caaa69995247cde59800dcb703eb9b49de94d5f
+        bf_stamp web09.prod.den.example.com 4b3cd5d4b8b6a43e8787e620a569f763203a1e5315896e03b6d7da48299dcc8e 8cf7efacb8904fc80c792bbbf2acd3d742e2eab788f4ddf8d5aaa576049fdd23
         bf_end $?
     fi
 }
