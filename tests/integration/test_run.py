@@ -154,7 +154,9 @@ def test_a_user_who_is_not_root_needs_sudo(two: Lab) -> None:
     assert one.sh("stat -c %U /etc/bf-motd /var/lib/bootforge/bootstrap").split() == ["root", "root"]
 
 
-@pytest.mark.parametrize("shell", ["dash", "bash", "mksh", "busybox"])
+@pytest.mark.parametrize(
+    "shell", ["dash", "bash", *(pytest.param(one, marks=pytest.mark.slow) for one in ("mksh", "busybox"))]
+)
 def test_every_shell_receives(tmp_path: Path, site: Path, shell: str) -> None:
     """As /bin/sh, and as root's login shell, which reads the command first."""
     need(shell)

@@ -218,15 +218,18 @@ def proofs(cases: Sequence[Case]) -> tuple[Callable[..., None], ...]:
     return (
         each(pytest.mark.parametrize("shell", SHELLS)(_new(_converges))),
         _in_turn("case, drift", [(f"{case}-{drift}", (case, drift)) for case, drift in drifts])(_new(_drifts)),
-        _in_turn("case", [(str(case), (case,)) for case in cases])(_new(_killed)),
+        _in_turn("case", [(str(case), (case,)) for case in cases], pytest.mark.slow)(_new(_killed)),
         each(_new(_full_disk)),
     )
 
 
-def _in_turn(names: str, rows: Sequence[tuple[str, tuple[Any, ...]]]) -> pytest.MarkDecorator:
-    """Each row under dash, and under one other shell, which takes turns: what takes long is not done by all four."""
+def _in_turn(
+    names: str, rows: Sequence[tuple[str, tuple[Any, ...]]], *marks: pytest.MarkDecorator
+) -> pytest.MarkDecorator:
+    """Each row under dash, and under one other shell, which takes turns: what takes long is not done by all four.
+    ``marks``: of those under the other shell."""
     params = [
-        pytest.param(*row, shell, id=f"{id}-{shell}")
+        pytest.param(*row, shell, id=f"{id}-{shell}", marks=marks if shell != SHELLS[0] else ())
         for number, (id, row) in enumerate(rows)
         for shell in (SHELLS[0], SHELLS[1 + number % (len(SHELLS) - 1)])
     ]
