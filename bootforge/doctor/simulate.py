@@ -25,7 +25,7 @@ _ASKS = {BIOS: (1456, 1), X64: (1468, 4), X64_OLD: (1456, 1), ARM64: (1468, 4)}
 _IPXE_ASKS = (1432, 1)
 _BESIDE = {"shimx64.efi": "grubx64.efi", "shimaa64.efi": "grubaa64.efi", "lpxelinux.0": "ldlinux.c32"}
 """What a boot program fetches first, from where it was itself."""
-_FILE = re.compile(rb"^(?:kernel|initrd) [^\n]*--name (kernel|initrd) (https?://\S+)", re.MULTILINE)
+_FILE = re.compile(rb"^(?:kernel|initrd) [^\n]*--name (kernel|initrd) (https?://[!-~]+)", re.MULTILINE)
 """The installer's files in iPXE's script. The kickstart, which may be one more, is not fetched."""
 
 

@@ -54,7 +54,7 @@ class Admin:
     """``place`` is where the store's database lies. Threads may share it."""
 
     def __init__(self, store: Callable[[], Store], place: Path) -> None:
-        self._open, self._place = store, place
+        self._open, self.place = store, place
         self._lock = threading.Lock()
         self._store: Store | None = None
         self._asked: tuple[float, dict[str, int] | str] = (float("-inf"), "")
@@ -130,7 +130,7 @@ class _Collector(Collector):
                 hosts.add_metric([state], states.get(state, 0))
             yield hosts
         try:
-            free = shutil.disk_usage(self._admin._place).free
+            free = shutil.disk_usage(self._admin.place).free
         except OSError:
             return
         yield GaugeMetricFamily("bootforge_store_free_bytes", "Free space where the store is.", value=free)

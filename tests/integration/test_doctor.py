@@ -101,6 +101,33 @@ def test_the_chain_of_an_armed_host_is_told_and_nothing_used_up(server: Running)
     assert server.get(grant, planned(1)).status == 200
 
 
+def test_a_server_that_is_hostile_reaches_no_terminal(server: Running) -> None:
+    """What somebody else's server says is not printed as it came."""
+
+    class Hostile(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            chain = "/m/" not in self.path
+            said = b"/boot.ipxe?uuid=" if chain else b"#!ipxe\nkernel --name kernel http://127.0.0.1:1/\x1b[2J\xff\n"
+            self.send_response_only(200, "fine\x1b[31m")
+            self.end_headers()
+            self.wfile.write(said)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hostile) as listener:
+        threading.Thread(target=listener.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.server_port}"
+        ports = ["--server", url, "--tftp-port", str(server.tftp_port)]
+        told = [server.verb("simulate", "--mac", mac(2), "--arch", "0", *ports), server.verb("doctor", *ports)]
+        listener.shutdown()
+    assert [done.status for done in told] == [5, 5] and "kernel" in told[0].out
+    for done in told:
+        assert all(line.isprintable() for line in (done.out + done.err).splitlines()), done
+
+
 def test_firmware_that_boots_by_http(server: Running) -> None:
     status, steps = simulate(server, 2, 7, "--http")
     size = Path("/usr/lib/ipxe/snponly.efi").stat().st_size

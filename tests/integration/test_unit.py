@@ -146,7 +146,7 @@ def cgroups() -> Path | None:
 
 @contextmanager
 def systemd(root: Path) -> Iterator[Lab]:
-    need("unshare", "nsenter", "systemctl", "curl", "ip", "git")
+    need("unshare", "nsenter", "systemctl", "curl", "ip", "git", "pgrep")
     hierarchy = cgroups()
     version = subprocess.run(["/usr/bin/python3", "-V"], capture_output=True, text=True).stdout.rpartition(".")[0]
     if os.geteuid() or not hierarchy or version != "Python {}.{}".format(*sys.version_info):
