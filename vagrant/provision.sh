@@ -84,7 +84,7 @@ Requires=lab-network.service
 
 [Service]
 ExecStart=/usr/sbin/dnsmasq --keep-in-foreground --conf-file=/dev/null --bind-interfaces --listen-address=10.2.0.2 \
-    --pid-file= --address=/packages.example.com/10.2.0.2
+    --pid-file= --local=/packages.example.com/ --host-record=packages.example.com,10.2.0.2
 Restart=on-failure
 
 [Install]

@@ -43,7 +43,7 @@ def render_others(plan: Plan, engine: Engine) -> Iterator[Artifact]:
     if plan.loader == "shim" and media_path(plan, plan.boot.kernel) and media_path(plan, plan.boot.initrd):
         near = {f"near_{name}": f"/{own_path(plan.boot_mac)}{name}" for name in ("kernel", "initrd")}
     values = {"host": plan.host, "boot": plan.boot, "kernel": kernel, "initrd": initrd, "efi": efi, **near}
-    script = engine.render("netboot/install.grub.j2", **values)
+    script = engine.render("netboot/install.grub.j2", **values, **_LOCAL[plan.local_boot])
     yield make_artifact("grub", _TYPE, script)
     if "," not in plan.boot.initrd:
         script = engine.render("netboot/install.pxelinux.j2", host=plan.host, boot=plan.boot)

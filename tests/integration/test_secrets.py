@@ -227,7 +227,8 @@ def runs(root: Path, url: str = "", tftp: str = "69") -> dict[str, list[list[str
         "serve": [
             ["--site", str(root / "site"), "--store", "sqlite:////proc/no/store.db"]
             + ["--bind", "127.0.0.1", "--http-port", "0", "--tftp-port", "0", "--tftp-single-port"]
-            + ["--media", str(tree), "--nginx", "127.0.0.3", "--rev", "HEAD", "--admin", "0", "--log-format", "json"]
+            + ["--media", str(tree), "--nginx", "127.0.0.3", "--rev", "HEAD", "--dnsmasq", "proxy"]
+            + ["--admin", "0", "--log-format", "json"]
         ],
         "doctor": [["--server", url, "--tftp-port", tftp], []],
         "simulate": [

@@ -1,4 +1,4 @@
-"""packaging/: the unit under the real systemd, and what else of it can be run here."""
+"""docs/server/: the unit under the real systemd, and what else of it can be run here."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import pytest
 
 from tests.support import ROOT, ROOT_HASH, need
 
-UNIT = ROOT / "packaging" / "bootforge.service"
-CONTAINER = ROOT / "packaging" / "Containerfile"
+UNIT = ROOT / "docs" / "server" / "bootforge.service"
+CONTAINER = ROOT / "docs" / "server" / "Containerfile"
 THRESHOLD = "20"
 """Tenths: an exposure of 2.0 at most."""
 
@@ -91,8 +91,8 @@ mount --bind "$1" root/opt/bf-code
 mount --bind "$2" root/opt/bf-libraries
 mount --bind "$0" root/mnt/lab
 cp root/mnt/lab/bootforge root/opt/bootforge/bin/
-cp root/opt/bf-code/packaging/bootforge.service root/etc/systemd/system/
-cp root/opt/bf-code/packaging/dnsmasq.conf root/mnt/
+cp root/opt/bf-code/docs/server/bootforge.service root/etc/systemd/system/
+cp root/opt/bf-code/docs/server/dnsmasq.conf root/mnt/
 cp root/mnt/lab/lab.target root/etc/systemd/system/
 cp -r root/opt/bf-code/vagrant/site root/srv/site
 cp root/mnt/lab/environment root/etc/bootforge/

@@ -84,7 +84,7 @@ def test_the_server_of_the_lab_is_that_of_the_example(example: Generation) -> No
     assert f"ip saddr {lan.subnet} " in provision and f'"$address/{lan.subnet.prefixlen}"' in provision
     urls = [str(repo.url) for repo in example.site.repos.values()]
     assert all(url.startswith("http://packages.example.com/") for url in urls)
-    assert f"--address=/packages.example.com/{lan.dns[0]}\n" in provision
+    assert f"--host-record=packages.example.com,{lan.dns[0]}\n" in provision
 
 
 def test_the_server_is_started_with_options_that_there_are() -> None:

@@ -1,4 +1,4 @@
-"""packaging/Containerfile: what can be known of it without building it."""
+"""docs/server/Containerfile: what can be known of it without building it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bootforge.cli import cli
 from bootforge.serve.admin import ROUTES
 from tests.support import ROOT
 
-FILE = ROOT / "packaging" / "Containerfile"
+FILE = ROOT / "docs" / "server" / "Containerfile"
 KNOWN = ["FROM", "RUN", "COPY", "ENV", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT", "CMD"]
 _HEALTH = re.compile(r"--interval=\d+s --timeout=\d+s --start-period=\d+s CMD (\[.*\])")
 

@@ -9,17 +9,18 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from bootforge.errors import RenderError, SiteError
 from bootforge.generation import Generation, build_generation
 from bootforge.lint import lint
-from bootforge.model import Plan
+from bootforge.model import LocalBoot, Plan
 from bootforge.plan.cmdline import LIMIT, TOKEN, kickstart_path
 from bootforge.releases import RELEASES
 from bootforge.render import Engine, render
-from bootforge.render.netboot import render_others
+from bootforge.render.netboot import render_grub_chain, render_local, render_others
 from bootforge.seal import Grant, Vault, seal
 from bootforge.state import ServerKey
 from bootforge.words import BootArg
@@ -138,6 +139,32 @@ def test_grub_gets_files_by_its_own_names(tmp_path: Path) -> None:
         text = generation_with(tmp_path / str(number), files).artifact(DB, "grub").text
         assert f"\n  if $linux '{file}/images/pxeboot/vmlinuz' " in text
         assert f"\n    if $initrd '{file}/images/pxeboot/initrd.img'; then\n" in text
+
+
+def test_a_grub_without_http_finds_the_tree_of_this_server_beside_its_shim(tmp_path: Path) -> None:
+    for number, (url, loader, near) in enumerate(
+        [("media:t", "shim", True), ("media:t", "ipxe", False), ("http://10.2.0.9/t", "shim", False)]
+    ):
+        more = f"4711\n  install: {{url: '{url}'}}\n  machine: {{loader: {loader}}}\n"
+        generation = generation_with(
+            tmp_path / str(number), {"hosts/den.yaml": base("hosts/den.yaml", ("4711\n", more))}
+        )
+        script = generation.artifact(DB, "grub").text
+        assert ("$linux /m/52-54-00-12-34-57/kernel " in script) == near
+        assert ("$initrd /m/52-54-00-12-34-57/initrd;" in script) == near
+        assert len({tuple(shlex.split(line)[3:]) for line in re.findall(r"if \$linux .*(?=; then)", script)}) == 1
+
+
+def test_every_way_to_the_disk_can_be_read(fleet: Generation) -> None:
+    need("grub-script-check")
+    for how in get_args(LocalBoot):
+        script = render_local("a-b.example.com", how, fleet.engine, "grub")
+        assert subprocess.run(["grub-script-check"], input=script, text=True).returncode == 0
+        assert ("chainloader" in script) == (how != "exit"), "a GRUB that ends has succeeded, whatever it says"
+        number = 0 if how == "exit" else -1
+        assert f"LOCALBOOT {number}\n" in render_local("a-b.example.com", how, fleet.engine, "pxelinux")
+    script = render_grub_chain(fleet.engine)
+    assert subprocess.run(["grub-script-check"], input=script, text=True).returncode == 0
 
 
 def test_without_plain_http_ipxe_alone_has_a_script(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from bootforge.generation import Generation
+from bootforge.model import LocalBoot
 from bootforge.releases import RELEASES
+from bootforge.render.netboot import render_local
 from tests.sites import DB, WEB, base, generation_with
 from tests.unit.test_netboot import grub_args, ipxe_args, pxelinux_args
 
@@ -51,6 +53,24 @@ def test_a_models_quirks_are_in_every_script_and_in_the_installed_system(tmp_pat
 
     other = generation.artifacts(WEB)
     assert "noapic" not in other["ipxe"].text and "bf_network_first ||" in other["kickstart"].text
+
+
+@pytest.mark.parametrize(
+    ("how", "ipxe", "grub", "pxelinux"),
+    [
+        ("exit-1", "\nexit 1\n", "chainloader ($esp)", "LOCALBOOT -1"),
+        ("exit", "\nexit\n", "disk'\nexit\n", "LOCALBOOT 0"),
+        ("sanboot", "\nsanboot --no-describe --drive 0x80 ||\nexit 1\n", "chainloader ($esp)", "LOCALBOOT -1"),
+    ],
+)
+def test_a_models_way_to_its_disk_is_in_every_script(
+    tmp_path: Path, how: LocalBoot, ipxe: str, grub: str, pxelinux: str
+) -> None:
+    generation = of_model(tmp_path, "rocky9", f"machine: {{local_boot: {how}}}\n")
+    plan = generation.plan(DB)
+    made = {kind: render_local(DB, plan.local_boot, generation.engine, kind) for kind in ("ipxe", "grub", "pxelinux")}
+    assert made["ipxe"].endswith(ipxe) and grub in made["grub"] and f"  {pxelinux}\n" in made["pxelinux"]
+    assert generation.plan(WEB).local_boot == "exit-1"
 
 
 @pytest.mark.parametrize("loader", ["shim", "pxelinux"])

@@ -33,6 +33,7 @@ def test_ipxe_brings_the_kickstart_into_the_initramfs(bootforge: Bootforge, firm
     assert ("kickstart", 1) in story, "the kickstart was fetched once"
 
 
+@pytest.mark.slow
 def test_a_machine_with_another_serial_number_gets_none(bootforge: Bootforge) -> None:
     """iPXE says in the query what an installer says in headers, and the same policy looks at it."""
     bootforge("arm", HOST)
