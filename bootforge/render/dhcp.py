@@ -16,9 +16,6 @@ from bootforge.words import HostName
 
 Mode = Literal["full", "proxy"]
 
-LOADER_BIOS = "undionly.kpxe"
-LOADER_X64 = "snponly.efi"
-
 LEASE_TIME = 12 * 3600
 """Seconds for which an address is given."""
 

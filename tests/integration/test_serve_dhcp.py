@@ -35,6 +35,7 @@ class Server:
     site: Path
     state: Path
     process: subprocess.Popen[str]
+    http: str = ""
 
     @property
     def log(self) -> str:
@@ -105,7 +106,8 @@ def serving(wire: Wire, base: Path, mode: str = "full") -> Iterator[Server]:
     server = Server(wire, site, state, process)
     try:
         assert process.stdout
-        assert process.stdout.readline().startswith("http://"), server.log
+        server.http = process.stdout.readline().strip().replace("0.0.0.0", "127.0.0.1")
+        assert server.http.startswith("http://"), server.log
         server.wait_for(1, "read hosts")
         end = time.monotonic() + 60
         while not (state / "last-good").exists():  # the worker has the site, too
@@ -201,6 +203,40 @@ def test_who_is_killed_under_load_is_back_before_a_client_gives_up(server: Serve
         for thread in threads:
             thread.join()
     assert "it is started again" in server.log
+
+
+SQUATTER = """
+import socket, time
+while True:
+    try:
+        squatter = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        squatter.bind(("0.0.0.0", 67))
+        break
+    except OSError:
+        squatter.close()
+print("mine", flush=True)
+time.sleep(600)
+"""
+
+
+def test_who_takes_the_port_later_stops_dhcp_and_nothing_else(server: Server) -> None:
+    need("curl")
+    wire = server.wire
+    with subprocess.Popen(wire.inside(wire.server, sys.executable, "-c", SQUATTER), stdout=subprocess.PIPE) as squatter:
+        try:
+            os.kill(server.pid(), signal.SIGKILL)
+            assert squatter.stdout and squatter.stdout.readline() == b"mine\n"
+            server.wait_for(2, "failed to bind DHCP server socket: Address already in use")
+            script = f"{server.http}boot.ipxe"
+            fetched = subprocess.run(
+                wire.inside(wire.server, "curl", "-sf", "--noproxy", "*", script), capture_output=True
+            )
+            assert fetched.stdout.startswith(b"#!ipxe"), server.log
+            read = server.log.count("read hosts")
+        finally:
+            squatter.kill()
+    server.wait_for(read + 1, "read hosts")
+    assert server.address(WEB) == "10.2.0.21"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

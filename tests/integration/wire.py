@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -26,6 +27,13 @@ _numbers = count()
 
 def ip(*args: str, netns: str = "") -> None:
     subprocess.run(["ip", *(["-n", netns] if netns else []), *args], check=True, capture_output=True)
+
+
+def unconfined(program: str, directory: Path) -> Path:
+    """A copy of a program, because a distribution's AppArmor profile, which goes by path, lets it read /etc alone."""
+    found = shutil.which(program, path=ENV["PATH"])
+    assert found, program
+    return Path(shutil.copy(found, directory))
 
 
 @dataclass
@@ -82,10 +90,21 @@ class Wire:
             loaded = json.loads(configuration)
             loaded["Dhcp4"]["lease-database"] = {"type": "memfile", "persist": False}
             configuration = json.dumps(loaded)
-            argv = ["env", f"KEA_PIDFILE_DIR={base}", f"KEA_LOCKFILE_DIR={base}", "kea-dhcp4", "-c", config]
+            argv = ["env", f"KEA_PIDFILE_DIR={base}", f"KEA_LOCKFILE_DIR={base}"]
+            argv += [unconfined("kea-dhcp4", base), "-c", config]
         else:
             (base / "leases").touch()
-            argv = ["dhcpd", "-f", "-cf", config, "-lf", base / "leases", "-pf", base / "pid", interface]
+            argv = [
+                unconfined("dhcpd", base),
+                "-f",
+                "-cf",
+                config,
+                "-lf",
+                base / "leases",
+                "-pf",
+                base / "pid",
+                interface,
+            ]
         config.write_text(configuration)
         command = self.inside(namespace or self.server, *argv)
         with log.open("w") as file:
@@ -146,11 +165,9 @@ def check(kind: str, configuration: str, directory: Path) -> tuple[int, str]:
     need(PACKAGES[kind])
     path = directory / f"{kind}.conf"
     path.write_text(configuration)
-    argv = {
-        "dnsmasq": ("dnsmasq", "--test", "-C", path),
-        "kea": ("kea-dhcp4", "-t", path),
-        "isc": ("dhcpd", "-t", "-cf", path, "-lf", "/dev/null"),
-    }[kind]
+    program = PACKAGES[kind] if kind == "dnsmasq" else unconfined(PACKAGES[kind], directory)
+    options = {"dnsmasq": ("--test", "-C", path), "kea": ("-t", path), "isc": ("-t", "-cf", path, "-lf", "/dev/null")}
+    argv = (program, *options[kind])
     env = {**ENV, "KEA_LOCKFILE_DIR": str(directory), "KEA_PIDFILE_DIR": str(directory)}
     done = subprocess.run(argv, capture_output=True, text=True, env=env, cwd=ROOT)
     return done.returncode, done.stdout + done.stderr

@@ -29,6 +29,7 @@ import threading
 import time
 from pathlib import Path
 
+from tests.integration.wire import unconfined
 from tests.vm import media, signed
 from tests.vm.signed import Key
 
@@ -208,7 +209,7 @@ class Lab:
         router = ("dnsmasq", "--no-daemon", "--port=0", "--conf-file=/dev/null", "--enable-ra")
         self.start("router", *router, "--dhcp-range=fd77::,ra-only,64,1h").wait_for("router advertisement", 20)
         places = (f"KEA_PIDFILE_DIR={self.directory}", f"KEA_LOCKFILE_DIR={self.directory}")
-        process = self.start("kea", "env", *places, "kea-dhcp4", "-c", path)
+        process = self.start("kea", "env", *places, unconfined("kea-dhcp4", self.directory), "-c", path)
         process.wait_for("DHCP4_STARTED", 20)
         return process
 
