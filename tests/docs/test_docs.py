@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bootforge.serve.bootfiles import RULES
 from bootforge.serve.http import ROUTES
 from bootforge.serve.media import RULE
 from tests.docs.generate import documents
@@ -38,7 +39,7 @@ def test_every_error_code_has_a_paragraph_and_every_paragraph_a_code() -> None:
 
 def test_every_route_is_documented() -> None:
     text = (ROOT / "docs/boot.md").read_text()
-    assert RULE in text
+    assert RULE in text and all(rule in text for rule in RULES)
     for route in ROUTES:
         assert route.rule.replace("<outcome>", "installed") in text, f"{route.rule} is not in docs/boot.md"
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, PlainValidator
 from bootforge import site
 from bootforge.render.engine import Engine, template_problems
 from bootforge.resources import shipped_texts
-from bootforge.serve import http, media
+from bootforge.serve import bootfiles, http, media
 from bootforge.site.kinds import Model
 from tests.support import ROOT
 
@@ -324,7 +324,7 @@ def route_violations(app: Any) -> list[str]:
 def test_every_route_has_a_policy() -> None:
     app = http.create_app(server=None)  # type: ignore[arg-type]
     assert len(list(app.url_map.iter_rules())) == len(http.ROUTES)
-    assert media.POLICY in get_args(http.Policy)
+    assert {media.POLICY, *bootfiles.RULES.values()} <= set(get_args(http.Policy))
     assert route_violations(app) == []
 
 
