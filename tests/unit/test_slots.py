@@ -239,7 +239,7 @@ def test_dnsmasq_reserves_every_nic_of_a_network_with_a_server(tmp_path: Path) -
     ]
     assert "den-bmc" not in text
     assert "dhcp-range=set:den-lan,10.2.15.100,10.2.15.199,255.255.240.0,12h\n" in text
-    assert "dhcp-boot=tag:den-lan,tag:_ipxe,tftp://10.2.0.5/http/10.2.0.5/boot.ipxe\n" in text
+    assert "dhcp-boot=tag:den-lan,tag:_ipxe,tag:!den-lan_own,tftp://10.2.0.5/http/10.2.0.5/boot.ipxe\n" in text
 
 
 def test_proxy_mode_gives_no_addresses(tmp_path: Path) -> None:
