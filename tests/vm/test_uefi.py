@@ -21,8 +21,10 @@ def test_an_armed_host_installs_once_and_then_boots_its_disk(bootforge: Bootforg
     digest = machine.wait_for(r"^BF: ks sha256 (\w+)", 30 * vm.PATIENCE)[1]
     assert digest == kickstart_digest(HOST)
     # OVMF first asks for the size and aborts, then loads in windows of four blocks (RFC 7440).
-    assert [line.split()[0] for line in wire.text.splitlines()[1:]] == ["RRQ", "OACK", "RRQ", "OACK"], wire.text
-    assert all("windowsize=4" in line for line in wire.text.splitlines()[1:]), wire.text
+    loader, script = wire.text.splitlines()[1:5], wire.text.splitlines()[5:]
+    assert [line.split()[0] for line in loader] == ["RRQ", "OACK", "RRQ", "OACK"], wire.text
+    assert all("windowsize=4" in line for line in loader), wire.text
+    assert [line.split()[0] for line in script] == ["RRQ", "OACK"] and "/boot.ipxe" in script[0], wire.text
 
     machine.wait_for("^BF: post exit 0$", 5 * vm.PATIENCE)
     machine.wait_for(MARKER, 25 * vm.PATIENCE)
