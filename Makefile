@@ -11,10 +11,10 @@ serve: $(VENV)/.installed
 	@HTTP_PORT=$(HTTP_PORT) TFTP_PORT=$(TFTP_PORT) sh vagrant/serve.sh
 
 test: $(VENV)/.tests-installed
-	$(VENV)/bin/pytest -n 2 --dist loadfile --durations 12 -m 'not slow' $(TESTS)
+	$(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 12 -m 'not slow' $(TESTS)
 
 test-all: $(VENV)/.tests-installed
-	$(VENV)/bin/pytest -n 2 --dist loadfile --durations 12 $(TESTS)
+	$(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 12 $(TESTS)
 
 # A Debian without python3-venv is helped when we are root; anybody else is told.
 $(VENV)/bin/python:

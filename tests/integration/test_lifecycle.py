@@ -317,6 +317,7 @@ def test_a_single_port_for_tftp(root: Path, loaders: Path) -> None:
         client = Tftp(server.tftp_port)
         packet, peer = client.socket.recvfrom(2048)
         assert packet[4:] == LOADER[:512] and peer == ("127.0.0.1", server.tftp_port)
+        client.socket.sendto(b"\0\5\0\0enough\0", peer)
         client.socket.close()
         assert Tftp(server.tftp_port).rest() == LOADER
 

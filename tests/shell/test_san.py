@@ -202,7 +202,7 @@ test_converges, test_drift, _, test_full_disk = proofs(CASES)
 _, _, test_killed, _ = proofs(KILLED)
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(params=[*SHELLS[:2], *(pytest.param(one, marks=pytest.mark.slow) for one in SHELLS[2:])])
 def shell(request: pytest.FixtureRequest) -> list[str]:
     return machine_shell(request.param)
 
@@ -501,6 +501,15 @@ def test_somebody_elses_mount(shell: list[str], tmp_path: Path) -> None:
     assert ran.texts["volumes:data"].endswith(
         "/dev/sdb1 is mounted at /srv/orders, and /dev/mapper/vg_data-orders was planned"
     )
+
+
+def test_systemd_may_be_the_first_to_mount(shell: list[str], tmp_path: Path) -> None:
+    """It mounts what /etc/fstab names as soon as the device is there."""
+    world, script = machine(tmp_path)
+    mount = (world.bin / "mount").read_text()
+    world.tool("mount", f"{mount}\necho 'mount: already mounted' >&2\nexit 32")
+    ran = world.run(shell, script, *SECRETS)
+    assert ran.statuses["volumes:data"] == "changed", ran.texts["volumes:data"]
 
 
 def test_a_path_that_is_lost_is_told(shell: list[str], tmp_path: Path) -> None:

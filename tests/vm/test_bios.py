@@ -42,6 +42,7 @@ def test_an_armed_host_installs_once_and_then_boots_its_disk(bootforge: Bootforg
     assert "\tstamp\t" in bootforge("log", HOST, "post.log")
 
 
+@pytest.mark.slow
 def test_a_disk_with_something_on_it_is_not_wiped_until_that_is_permitted(bootforge: Bootforge) -> None:
     """The guard refuses, reports and switches the machine off; after an install it knows the disk again."""
     target = media.blank_disk(bootforge.lab.directory / "web01.target", b"somebody's data")
@@ -76,6 +77,7 @@ def test_an_unknown_machine_boots_its_disk_and_is_discovered(bootforge: Bootforg
     assert "SN-99" in discovered[0]["detail"]
 
 
+@pytest.mark.slow
 def test_a_dead_server_does_not_stop_a_machine(bootforge: Bootforge) -> None:
     bootforge("arm", HOST)
     bootforge.server.kill()

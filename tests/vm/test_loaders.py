@@ -88,6 +88,7 @@ def test_secure_boot_by_tftp_installs_an_armed_host(served: Served, key: Key) ->
     assert f"/m/{SHIM_MAC}/grub.cfg" in asked and f"/m/{SHIM_MAC.replace(':', '-')}/kernel" in asked, asked
 
 
+@pytest.mark.slow
 def test_secure_boot_by_tftp_leaves_an_unarmed_host_to_its_signed_disk(served: Served, key: Key) -> None:
     product = served()
     machine = product.lab.power_on("web01", SHIM_MAC, "uefi", key=key)
@@ -140,6 +141,7 @@ def test_lpxelinux_installs_an_armed_host(served: Served) -> None:
     installs(machine, PXELINUX, 30)
 
 
+@pytest.mark.slow
 def test_lpxelinux_leaves_an_unarmed_host_to_its_disk(served: Served) -> None:
     product = served()
     machine = product.lab.power_on("web02", PXELINUX_MAC)

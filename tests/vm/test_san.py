@@ -21,7 +21,7 @@ from tests.vm import san
 from tests.vm.product import BOOTFORGE, ROOT_HASH
 from tests.vm.san import MIB, Array, Cable, Host, Report, San, target
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.slow]
 
 SITE = Path(__file__).parent / "site-san"
 SECRETS = {"root_hash": ROOT_HASH}
@@ -210,7 +210,7 @@ def test_a_wrong_mac_is_refused_before_anything_is_touched(db01: Running) -> Non
     "nic,break_,mend",
     [
         pytest.param("san0", "down", "up", id="switch"),
-        pytest.param("san1", "off", "on", id="cable", marks=pytest.mark.slow),
+        pytest.param("san1", "off", "on", id="cable"),
     ],
 )
 def test_either_link_may_fail_while_data_are_written(db01: Running, nic: str, break_: str, mend: str) -> None:
@@ -229,7 +229,6 @@ def test_either_link_may_fail_while_data_are_written(db01: Running, nic: str, br
     assert_db01(db01.host)
 
 
-@pytest.mark.slow
 def test_after_a_reboot_names_and_data_are_the_same(db01: Running) -> None:
     """And nics come in another order."""
     host = db01.host
@@ -251,7 +250,6 @@ def test_after_a_reboot_names_and_data_are_the_same(db01: Running) -> None:
     assert (report.exit, report.but_ok()) == (0, {}), report.whole
 
 
-@pytest.mark.slow
 def test_a_cable_that_is_out_at_boot(db01: Running) -> None:
     """That of the nic over which the kernel would send to the array. The volumes are there over the other one, and over
     both when it is back."""
@@ -273,7 +271,6 @@ def test_a_cable_that_is_out_at_boot(db01: Running) -> None:
     quiet(host, db01.lab)
 
 
-@pytest.mark.slow
 def test_an_array_that_is_down_at_a_later_boot(db01: Running) -> None:
     """Nothing waits for it, what lacks it has failed, and once it is back the volumes come back by themselves."""
     host, script = db01.host, db01.lab.bootstrap("db01")
@@ -312,7 +309,6 @@ def quiet(host: Host, lab: Lab) -> None:
     assert (report.exit, report.but_ok()) == (0, {}), report.whole
 
 
-@pytest.mark.slow
 def test_two_fabrics(lab: Lab) -> None:
     """Discovery names the portals of both on either; each nic logs in to its own."""
     array = Array(lab.san, "two", {"san0": "10.88.1.10", "san1": "10.88.2.10"})
@@ -331,7 +327,6 @@ def test_two_fabrics(lab: Lab) -> None:
     quiet(host, lab)
 
 
-@pytest.mark.slow
 def test_a_bond(lab: Lab) -> None:
     """One session; the bond changes its port, and nothing is lost."""
     array = Array(lab.san, "eql", {"san0": "10.88.0.10"})
@@ -354,7 +349,6 @@ def test_a_bond(lab: Lab) -> None:
     quiet(host, lab)
 
 
-@pytest.mark.slow
 def test_a_storage_network_that_is_a_vlan(lab: Lab) -> None:
     array = Array(lab.san, "tagged", {"san0": "10.88.3.10@42"})
     array.volume(5, initiator("tag01"))
@@ -369,7 +363,6 @@ def test_a_storage_network_that_is_a_vlan(lab: Lab) -> None:
 # What may go wrong
 
 
-@pytest.mark.slow
 def test_an_array_that_is_down(lab: Lab) -> None:
     """Nothing waits for it: not the boot, not sshd. The report says so, and a run mends it."""
     array = Array(lab.san, "eql", {"san0": "10.88.0.10"})
@@ -389,7 +382,6 @@ def test_an_array_that_is_down(lab: Lab) -> None:
     assert_db01(host)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name,other", [("logs", "data"), ("data", "logs")], ids=["bytes", "filesystem"])
 def test_a_volume_with_foreign_data_is_left_alone(lab: Lab, name: str, other: str) -> None:
     """Bytes that nobody knows where a file system was planned, and a file system where a group was. The other volume is
@@ -420,7 +412,6 @@ def test_a_volume_with_foreign_data_is_left_alone(lab: Lab, name: str, other: st
         assert report.exit == 5, report.whole
 
 
-@pytest.mark.slow
 def test_both_sides_prove_who_they_are(lab: Lab) -> None:
     """CHAP in both directions; with a wrong secret of either side nobody logs in."""
     array = Array(lab.san, "eql", {"san0": "10.88.0.10"})

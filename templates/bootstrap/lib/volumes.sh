@@ -207,8 +207,9 @@ bf_group_on() {
     bf_state_drop "$bf_mark"
 }
 
-# bf_failed_to WHAT: the step fails with the last line of bf_said.
+# bf_failed_to WHAT: the step fails with the last line of bf_said, but not with mount's that tells where to look, too.
 bf_failed_to() {
+    bf_said=${bf_said%"$bf_newline"*'dmesg(1)'*}
     bf_fail "$1: ${bf_said##*"$bf_newline"}"
 }
 
@@ -313,11 +314,16 @@ bf_mount_of() {
     [ -n "$bf_from" ]
 }
 
+# bf_is_node DEVICE: whether DEVICE is bf_node by another name.
+bf_is_node() {
+    [ "$(readlink -f "${BF_ROOT-}$1")" = "$(readlink -f "${BF_ROOT-}$bf_node")" ]
+}
+
 # bf_mounted: it is mounted, as /etc/fstab says. Nothing is unmounted.
 bf_mounted() {
     [ -n "$bf_mount" ] || return 0
     if bf_mount_of "$bf_mount"; then
-        [ "$(readlink -f "${BF_ROOT-}$bf_from")" != "$(readlink -f "${BF_ROOT-}$bf_node")" ] || return 0
+        bf_is_node "$bf_from" && return 0
         bf_fail "$bf_from is mounted at $bf_mount, and $bf_node was planned"
         return
     fi
@@ -328,7 +334,9 @@ bf_mounted() {
     bf_change "$bf_mount mounted" || return 0
     bf_mount_point "$bf_mount" || return 1
     bf_program mount
-    bf_hear bf_within 300 "$bf_run" "$bf_mount" </dev/null || bf_failed_to mount || return 1
+    # systemd mounts what it knows from /etc/fstab, too, as soon as the device is there.
+    bf_hear bf_within 300 "$bf_run" "$bf_mount" </dev/null || { bf_mount_of "$bf_mount" && bf_is_node "$bf_from"; } ||
+        bf_failed_to mount || return 1
     if bf_has restorecon; then restorecon "$bf_mount" >/dev/null 2>&1; fi
     return 0
 }

@@ -586,7 +586,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com 1d7cee4edd8d35a586b56b79381eb873f2fc53a6ea73ab034730b17cd4144c28 8cf7efacb8904fc80c792bbbf2acd3d742e2eab788f4ddf8d5aaa576049fdd23
+        bf_stamp web10.prod.den.example.com 1d7cee4edd8d35a586b56b79381eb873f2fc53a6ea73ab034730b17cd4144c28 146d6d00897fbbb6def3c9df61c7248fe751ab015a86f294144df684dbcf8226
         bf_end $?
     fi
 }

@@ -575,7 +575,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com 335219b0b7c40e65847ddd2166f393b32c47de8eaa6c8a53b883683371c25b6d 8cf7efacb8904fc80c792bbbf2acd3d742e2eab788f4ddf8d5aaa576049fdd23
+        bf_stamp web05.prod.den.example.com 335219b0b7c40e65847ddd2166f393b32c47de8eaa6c8a53b883683371c25b6d 146d6d00897fbbb6def3c9df61c7248fe751ab015a86f294144df684dbcf8226
         bf_end $?
     fi
 }

@@ -559,7 +559,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web06.prod.den.example.com eb748f229b2d0e386d6e999cc8867a7474a0fbb6a4f9a12a5f0cf6902185516c 8cf7efacb8904fc80c792bbbf2acd3d742e2eab788f4ddf8d5aaa576049fdd23
+        bf_stamp web06.prod.den.example.com eb748f229b2d0e386d6e999cc8867a7474a0fbb6a4f9a12a5f0cf6902185516c 146d6d00897fbbb6def3c9df61c7248fe751ab015a86f294144df684dbcf8226
         bf_end $?
     fi
 }

@@ -680,7 +680,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web09.prod.den.example.com 4b3cd5d4b8b6a43e8787e620a569f763203a1e5315896e03b6d7da48299dcc8e 8cf7efacb8904fc80c792bbbf2acd3d742e2eab788f4ddf8d5aaa576049fdd23
+        bf_stamp web09.prod.den.example.com 4b3cd5d4b8b6a43e8787e620a569f763203a1e5315896e03b6d7da48299dcc8e 146d6d00897fbbb6def3c9df61c7248fe751ab015a86f294144df684dbcf8226
         bf_end $?
     fi
 }
