@@ -503,6 +503,18 @@ def test_somebody_elses_mount(shell: list[str], tmp_path: Path) -> None:
     )
 
 
+def test_a_disk_that_systemd_tries_to_mount_is_waited_for(shell: list[str], tmp_path: Path) -> None:
+    """It has what /etc/fstab names in use for a moment, when it is there and nothing is on it yet."""
+    world, script = machine(tmp_path)
+    for kind in ("ext3", "ext4"):
+        mkfs = (world.bin / f"mkfs.{kind}").read_text()
+        busy = f"[ -e $fake/tried.{kind} ] || {{ >$fake/tried.{kind}; echo 'Device or resource busy' >&2; exit 1; }}\n"
+        world.tool(f"mkfs.{kind}", mkfs.replace("\n", f"\n{busy}", 1))
+    ran = world.run(shell, script, *SECRETS)
+    assert ran.status == 0, ran
+    assert ran.statuses["volumes:data"] == "changed", ran.texts["volumes:data"]
+
+
 def test_systemd_may_be_the_first_to_mount(shell: list[str], tmp_path: Path) -> None:
     """It mounts what /etc/fstab names as soon as the device is there."""
     world, script = machine(tmp_path)

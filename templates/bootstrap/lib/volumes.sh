@@ -289,7 +289,18 @@ bf_file_system() {
     *) set -- ;;
     esac
     bf_program "mkfs.$bf_fs"
-    bf_hear bf_within 7200 "$bf_run" -q "$@" "$bf_at" </dev/null || bf_failed_to "mkfs.$bf_fs" || return 1
+    bf_nap=15
+    until bf_hear bf_within 7200 "$bf_run" -q "$@" "$bf_at" </dev/null; do
+        # systemd tries to mount what /etc/fstab names as soon as it is there, and has it in use meanwhile.
+        case $bf_nap:$bf_said in
+        [1-9]*:*busy* | [1-9]*:*'in use'*) sleep 1 ;;
+        *)
+            bf_failed_to "mkfs.$bf_fs"
+            return
+            ;;
+        esac
+        bf_nap=$((bf_nap - 1))
+    done
     bf_state_drop "$bf_mark"
 }
 

@@ -575,7 +575,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com 335219b0b7c40e65847ddd2166f393b32c47de8eaa6c8a53b883683371c25b6d 146d6d00897fbbb6def3c9df61c7248fe751ab015a86f294144df684dbcf8226
+        bf_stamp web05.prod.den.example.com 335219b0b7c40e65847ddd2166f393b32c47de8eaa6c8a53b883683371c25b6d d2c9904c43566b27d055e25e09a4663370564da47ace1f495e2fa909407a94d7
         bf_end $?
     fi
 }

@@ -680,7 +680,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web09.prod.den.example.com 4b3cd5d4b8b6a43e8787e620a569f763203a1e5315896e03b6d7da48299dcc8e 146d6d00897fbbb6def3c9df61c7248fe751ab015a86f294144df684dbcf8226
+        bf_stamp web09.prod.den.example.com 4b3cd5d4b8b6a43e8787e620a569f763203a1e5315896e03b6d7da48299dcc8e d2c9904c43566b27d055e25e09a4663370564da47ace1f495e2fa909407a94d7
         bf_end $?
     fi
 }
