@@ -207,6 +207,27 @@ bf_group_on() {
     bf_state_drop "$bf_mark"
 }
 
+# bf_unawaited: systemd waits no more for the device of bf_mount: it would try to mount what is not there yet, as soon as
+# the device is, and have it in use. Nothing is unmounted.
+bf_unawaited() {
+    [ -n "$bf_mount" ] && [ -d "${BF_ROOT-}/run/systemd/system" ] && ! bf_mount_of "$bf_mount" || return 0
+    bf_unit=$(systemd-escape -p --suffix=mount "$bf_mount" 2>/dev/null) || return 0
+    bf_within 100 systemctl stop "$bf_unit" >/dev/null 2>&1
+    return 0
+}
+
+# bf_once_free COMMAND...: as bf_hear, and again while somebody has the disk in use, for whom is waited.
+bf_once_free() {
+    bf_nap=15
+    until bf_hear "$@"; do
+        case $bf_nap:$bf_said in
+        [1-9]*:*busy* | [1-9]*:*'in use'* | [1-9]*:*'Failed to wipe'*) sleep 1 ;;
+        *) return 1 ;;
+        esac
+        bf_nap=$((bf_nap - 1))
+    done
+}
+
 # bf_failed_to WHAT: the step fails with the last line of bf_said, but not with mount's that tells where to look, too.
 bf_failed_to() {
     bf_said=${bf_said%"$bf_newline"*'dmesg(1)'*}
@@ -243,7 +264,8 @@ bf_logical_in() {
     *)
         [ -n "$bf_logical" ] || return 0
         bf_change "logical volume $bf_logical" || return 0
-        bf_hear bf_lvm lvcreate -l 100%FREE -n "$bf_logical" "$bf_group" || bf_failed_to lvcreate || return 1
+        bf_unawaited
+        bf_once_free bf_lvm lvcreate -l 100%FREE -n "$bf_logical" "$bf_group" || bf_failed_to lvcreate || return 1
         bf_appears "$bf_node" || bf_fail "lvcreate has made no $bf_node"
         return
         ;;
@@ -289,18 +311,8 @@ bf_file_system() {
     *) set -- ;;
     esac
     bf_program "mkfs.$bf_fs"
-    bf_nap=15
-    until bf_hear bf_within 7200 "$bf_run" -q "$@" "$bf_at" </dev/null; do
-        # systemd tries to mount what /etc/fstab names as soon as it is there, and has it in use meanwhile.
-        case $bf_nap:$bf_said in
-        [1-9]*:*busy* | [1-9]*:*'in use'*) sleep 1 ;;
-        *)
-            bf_failed_to "mkfs.$bf_fs"
-            return
-            ;;
-        esac
-        bf_nap=$((bf_nap - 1))
-    done
+    bf_unawaited
+    bf_once_free bf_within 7200 "$bf_run" -q "$@" "$bf_at" </dev/null || bf_failed_to "mkfs.$bf_fs" || return 1
     bf_state_drop "$bf_mark"
 }
 

@@ -586,7 +586,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web10.prod.den.example.com 1d7cee4edd8d35a586b56b79381eb873f2fc53a6ea73ab034730b17cd4144c28 d2c9904c43566b27d055e25e09a4663370564da47ace1f495e2fa909407a94d7
+        bf_stamp web10.prod.den.example.com 1d7cee4edd8d35a586b56b79381eb873f2fc53a6ea73ab034730b17cd4144c28 cc106bd777d1879983678f376cb446b8f4cc47ac27e8f5c8c8bff80717e52944
         bf_end $?
     fi
 }

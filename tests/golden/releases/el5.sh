@@ -575,7 +575,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web05.prod.den.example.com 335219b0b7c40e65847ddd2166f393b32c47de8eaa6c8a53b883683371c25b6d d2c9904c43566b27d055e25e09a4663370564da47ace1f495e2fa909407a94d7
+        bf_stamp web05.prod.den.example.com 335219b0b7c40e65847ddd2166f393b32c47de8eaa6c8a53b883683371c25b6d cc106bd777d1879983678f376cb446b8f4cc47ac27e8f5c8c8bff80717e52944
         bf_end $?
     fi
 }

@@ -559,7 +559,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web06.prod.den.example.com eb748f229b2d0e386d6e999cc8867a7474a0fbb6a4f9a12a5f0cf6902185516c d2c9904c43566b27d055e25e09a4663370564da47ace1f495e2fa909407a94d7
+        bf_stamp web06.prod.den.example.com eb748f229b2d0e386d6e999cc8867a7474a0fbb6a4f9a12a5f0cf6902185516c cc106bd777d1879983678f376cb446b8f4cc47ac27e8f5c8c8bff80717e52944
         bf_end $?
     fi
 }

@@ -624,7 +624,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web07.prod.den.example.com 183eea389d456b8f3d15dbc730b07e1c1fd4b072f59aa4950a7c14e301b5736c d2c9904c43566b27d055e25e09a4663370564da47ace1f495e2fa909407a94d7
+        bf_stamp web07.prod.den.example.com 183eea389d456b8f3d15dbc730b07e1c1fd4b072f59aa4950a7c14e301b5736c cc106bd777d1879983678f376cb446b8f4cc47ac27e8f5c8c8bff80717e52944
         bf_end $?
     fi
 }

@@ -609,7 +609,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web08.prod.den.example.com 125e7012b60ca0ac9016869173aba84501749a0de49ba8ab53e7e2364749bd46 d2c9904c43566b27d055e25e09a4663370564da47ace1f495e2fa909407a94d7
+        bf_stamp web08.prod.den.example.com 125e7012b60ca0ac9016869173aba84501749a0de49ba8ab53e7e2364749bd46 cc106bd777d1879983678f376cb446b8f4cc47ac27e8f5c8c8bff80717e52944
         bf_end $?
     fi
 }

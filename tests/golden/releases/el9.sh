@@ -680,7 +680,7 @@ BF_4450de14d3821f07
         bf_end $?
     fi
     if bf_step stamp 'install boot run' '' '' ''; then
-        bf_stamp web09.prod.den.example.com 4b3cd5d4b8b6a43e8787e620a569f763203a1e5315896e03b6d7da48299dcc8e d2c9904c43566b27d055e25e09a4663370564da47ace1f495e2fa909407a94d7
+        bf_stamp web09.prod.den.example.com 4b3cd5d4b8b6a43e8787e620a569f763203a1e5315896e03b6d7da48299dcc8e cc106bd777d1879983678f376cb446b8f4cc47ac27e8f5c8c8bff80717e52944
         bf_end $?
     fi
 }
